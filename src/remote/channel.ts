@@ -1,0 +1,105 @@
+// What both kinds of shell do with a started program: drop what login start-up files printed, and collect
+// a short program's output under a deadline and a size limit.
+
+import { Transform, type Readable } from 'node:stream';
+import { UserError } from '../base/errors.ts';
+import { withDeadline, abortable } from '../base/async.ts';
+import type { ExecOptions, ExecResult, RemoteProcess } from './shell.ts';
+
+/** Noise before the marker beyond this size means that no POSIX sh answers on this node. */
+const maxNoiseBytes = 1 << 20;
+
+/** The stream after the marker. Without a marker the result is empty. */
+export function skipToMarker(stream: Readable, marker: string): Readable {
+  const wanted = Buffer.from(marker, 'latin1');
+  let seen: Buffer | undefined = Buffer.alloc(0);
+  const skip = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      if (seen === undefined) return done(null, chunk);
+      seen = Buffer.concat([seen, chunk]);
+      const at = seen.indexOf(wanted);
+      if (at >= 0) {
+        const rest = seen.subarray(at + wanted.length);
+        seen = undefined;
+        return done(null, rest.length > 0 ? rest : undefined);
+      }
+      if (seen.length > maxNoiseBytes) seen = seen.subarray(-wanted.length);
+      done();
+    },
+  });
+  stream.once('error', (error) => skip.destroy(error));
+  // A stream that is closed before its end (a lost connection) ends here too, or readers would hang.
+  stream.once('close', () => {
+    if (!skip.writableEnded) skip.end();
+  });
+  return stream.pipe(skip);
+}
+
+const defaultTimeoutMs = 30_000;
+const defaultMaxOutputBytes = 64 << 20;
+const maxStderrBytes = 64 << 10;
+
+/** Runs a started program to its end. `where` names the node in errors. */
+export async function collect(
+  program: RemoteProcess,
+  options: ExecOptions,
+  where: string,
+  signal?: AbortSignal,
+): Promise<ExecResult> {
+  const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+  const maxOutputBytes = options.maxOutputBytes ?? defaultMaxOutputBytes;
+  program.stdin.on('error', () => {
+    // The program may end without reading its input; its exit says what happened.
+  });
+  program.stdin.end(options.stdin ?? '');
+  const work = async (): Promise<ExecResult> => {
+    const [stdout, stderr, exit] = await Promise.all([
+      readAll(program.stdout, maxOutputBytes, () => tooMuchOutput(where, maxOutputBytes)),
+      readHead(program.stderr, maxStderrBytes),
+      program.exited,
+    ]);
+    return { stdout, stderr: stderr.toString('utf8'), ...exit };
+  };
+  try {
+    return await withDeadline(abortable(work(), signal), timeoutMs, () => timedOut(where, timeoutMs));
+  } finally {
+    program.dispose();
+  }
+}
+
+async function readAll(stream: Readable, limit: number, tooMuch: () => Error): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > limit) throw tooMuch();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, length);
+}
+
+/** The first bytes; the rest is read and dropped, since an unread stderr stalls the program (P-26). */
+async function readHead(stream: Readable, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    if (length < limit) chunks.push(chunk.subarray(0, limit - length));
+    length += chunk.length;
+  }
+  return Buffer.concat(chunks);
+}
+
+function tooMuchOutput(where: string, limit: number): UserError {
+  return new UserError(
+    'node.tooMuchOutput',
+    `A command on ${where} printed more than ${Math.round(limit / 2 ** 20)} MiB and was stopped.`,
+  );
+}
+
+function timedOut(where: string, timeoutMs: number): UserError {
+  return new UserError(
+    'node.timeout',
+    `A command on ${where} did not end within ${timeoutMs / 1000} s and was stopped.`,
+    { hint: 'The node may be overloaded: look at its load, then try again.' },
+  );
+}
