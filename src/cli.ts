@@ -1,0 +1,128 @@
+// The command `faultline`: the composition root for terminals, scripts and CI. The same core as the extension.
+
+import { UserError, describeError, isAbort } from './base/errors.ts';
+import { exitCodes, wrongUse, type CliCommand, type CliContext } from './cli/context.ts';
+import { nodesCommand } from './cli/nodes.ts';
+import { sshConnector } from './remote/connect.ts';
+import { NodeRegistry } from './remote/nodeRegistry.ts';
+import { combineNodes, readSettings } from './remote/settings.ts';
+
+const usage = `Usage: faultline COMMAND [ARGUMENT…] [--settings FILE] [--ssh-config FILE] [--json]
+
+  nodes [NODE…]                       states, reasons and clocks
+  env NODE [--out FILE]               snapshot of an environment
+  env diff A B                        what differs (node, snapshot file or run:ID); exit 1 when it does
+  logs [NODE…] [--context ID] [--grep TEXT] [--since T] [--until T] [--level L] [--follow]
+  run NODE [--cwd D] [--env K=V]… [--python P] -- CMD ARG…
+  runs [NODE…] [--failed]             recorded runs, newest first
+  show RUN                            a whole run record
+  preflight RUN [--on NODE]           what is different now; exit 1 when something is
+  rerun RUN [--on NODE] [--yes]       the same run again
+  profile NODE PID [--seconds N] [--rate HZ] -o FILE   (.folded, .cpuprofile, .speedscope.json)
+
+Exit codes: 0 done, 1 differences or failures, 2 wrong use, 3 some node could not answer.
+Times are ISO 8601 or an age such as 10m. The settings file is JSONC with "faultline.nodes".
+`;
+
+const commands: Readonly<Record<string, CliCommand>> = {
+  nodes: nodesCommand,
+};
+
+interface GlobalOptions {
+  readonly settings: string | undefined;
+  readonly sshConfig: string | undefined;
+  readonly json: boolean;
+  readonly help: boolean;
+  readonly rest: readonly string[];
+}
+
+/** Takes the global options out, wherever they stand before a `--`. */
+function parseGlobals(argv: readonly string[]): GlobalOptions {
+  const end = argv.indexOf('--');
+  const words = end < 0 ? [...argv] : argv.slice(0, end);
+  const tail = end < 0 ? [] : argv.slice(end);
+  const values = new Map<string, string>();
+  const rest: string[] = [];
+  let json = false;
+  let help = false;
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    const [name = '', inline] = word.split(/=(.*)/s);
+    if (name === '--settings' || name === '--ssh-config') {
+      const value = inline ?? words.shift();
+      if (value === undefined) throw wrongUse(`${name} needs a file.`);
+      values.set(name, value);
+    } else if (word === '--json') json = true;
+    else if (word === '--help' || word === '-h') help = true;
+    else rest.push(word);
+  }
+  return {
+    settings: values.get('--settings'),
+    sshConfig: values.get('--ssh-config'),
+    json,
+    help,
+    rest: [...rest, ...tail],
+  };
+}
+
+async function main(argv: readonly string[], signal: AbortSignal): Promise<number> {
+  const options = parseGlobals(argv);
+  const [name, ...args] = options.rest;
+  if (options.help || name === undefined || name === 'help') {
+    (options.help || name === 'help' ? process.stdout : process.stderr).write(usage);
+    return options.help || name === 'help' ? exitCodes.done : exitCodes.wrongUse;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    throw wrongUse(`There is no command "${name}".`, 'See faultline --help.');
+  }
+  const settings = await readSettings(
+    options.settings ?? '.vscode/settings.json',
+    options.settings !== undefined,
+  );
+  const configFile = options.sshConfig ?? settings.sshConfigFile;
+  const registry = new NodeRegistry(
+    sshConnector(
+      () => ({ configFile }),
+      () => ({}),
+    ),
+  );
+  registry.setNodes(await combineNodes(settings.nodes, configFile));
+  const context: CliContext = {
+    access: registry,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signal,
+    json: options.json,
+  };
+  try {
+    return await command(args, context);
+  } finally {
+    registry.dispose();
+  }
+}
+
+const abort = new AbortController();
+process.once('SIGINT', () => abort.abort());
+process.once('SIGTERM', () => abort.abort());
+// A reader that goes away (`faultline logs | head`) ends the command quietly.
+process.stdout.on('error', () => abort.abort());
+
+main(process.argv.slice(2), abort.signal).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    if (isAbort(error)) {
+      process.exitCode = 130;
+      return;
+    }
+    if (error instanceof UserError) {
+      process.stderr.write(`faultline: ${describeError(error)}\n`);
+      const isUse = error.code.startsWith('cli.') || error.code.startsWith('settings.');
+      process.exitCode = isUse ? exitCodes.wrongUse : exitCodes.nodeMissing;
+      return;
+    }
+    process.stderr.write(`faultline: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = 70;
+  },
+);

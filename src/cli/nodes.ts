@@ -1,0 +1,68 @@
+// faultline nodes [NODE…]: connects to each and tells its state, why, and its clock.
+
+import { mapBounded } from '../base/async.ts';
+import { UserError } from '../base/errors.ts';
+import type { Node, NodeAccess } from '../remote/node.ts';
+import { exitCodes, print, selectNodes, type CliCommand } from './context.ts';
+
+interface NodeReport {
+  readonly name: string;
+  readonly host: string;
+  readonly labels: readonly string[];
+  readonly origin: Node['origin'];
+  readonly state: 'ready' | 'failed';
+  /** One sentence why, with the next step; null for a node that is ready. */
+  readonly reason: string | null;
+  readonly code: string | null;
+  readonly clock: { readonly offsetMs: number; readonly errorMs: number } | null;
+}
+
+const maxConnections = 8;
+
+export const nodesCommand: CliCommand = async (args, context) => {
+  const nodes = selectNodes(args, context.access.nodes);
+  const asked = await mapBounded(nodes, maxConnections, (node) =>
+    report(node, context.access, context.signal),
+  );
+  const reports = asked.map((result, index) =>
+    result.status === 'fulfilled' ? result.value : failure(nodes[index]!, result.reason),
+  );
+  print(context, reports, () => reports.map(describe).join('\n'));
+  return reports.some((node) => node.state === 'failed') ? exitCodes.nodeMissing : exitCodes.done;
+};
+
+async function report(node: Node, access: NodeAccess, signal: AbortSignal): Promise<NodeReport> {
+  const clock = await access.clock(node, signal);
+  return {
+    ...head(node),
+    state: 'ready',
+    reason: null,
+    code: null,
+    clock: { offsetMs: round(clock.offsetMs), errorMs: round(clock.errorMs) },
+  };
+}
+
+function failure(node: Node, error: unknown): NodeReport {
+  const reason = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof UserError && error.hint !== undefined ? ` ${error.hint}` : '';
+  const code = error instanceof UserError ? error.code : 'node.failed';
+  return { ...head(node), state: 'failed', reason: reason + hint, code, clock: null };
+}
+
+function head(node: Node): Pick<NodeReport, 'name' | 'host' | 'labels' | 'origin'> {
+  return { name: node.name, host: node.host, labels: node.labels, origin: node.origin };
+}
+
+function describe(node: NodeReport): string {
+  const clock =
+    node.clock === null
+      ? ''
+      : `clock ${node.clock.offsetMs >= 0 ? '+' : '−'}${Math.abs(node.clock.offsetMs)} ms ` +
+        `± ${node.clock.errorMs} ms`;
+  const labels = node.labels.length === 0 ? '' : `  [${node.labels.join(', ')}]`;
+  return `${node.name.padEnd(16)} ${node.state.padEnd(7)} ${node.reason ?? clock}${labels}`;
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
