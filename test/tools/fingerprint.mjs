@@ -12,7 +12,10 @@ import { cacheDir, inProject } from './project.mjs';
 export function fingerprint(inputs) {
   const hash = createHash('sha256');
   for (const file of inputs.flatMap(filesBelow).sort()) {
-    hash.update(`${file}\0`).update(readFileSync(inProject(file))).update('\0');
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(inProject(file)))
+      .update('\0');
   }
   return hash.digest('hex');
 }

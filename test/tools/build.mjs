@@ -1,0 +1,244 @@
+/**
+ * `npm run build`: bundles src/ into dist/. `--production` minifies and leaves the source maps out,
+ * `--watch` builds again at every change.
+ *
+ * dist/ holds: extension.js (what activation loads), cli.js (the command `faultline`), ssh2.js (the
+ * SSH library, loaded by both at the first connection), webview/NAME.js and probe/ (text for nodes).
+ */
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { continueOnNode24 } from './node24.mjs';
+import { inProject, root } from './project.mjs';
+import { exitWith, Stop } from './stop.mjs';
+
+const dist = inProject('dist');
+
+/** The goal for what activation has to read and compile; more is possible, but should be a decision. */
+const ACTIVATION_BUDGET_KB = 120;
+
+/**
+ * @typedef {object} BuildOptions
+ * @property {boolean} production minified, without source maps
+ */
+
+/**
+ * Builds everything once.
+ *
+ * @param {BuildOptions} options
+ * @returns {Promise<string>} one line about the sizes
+ */
+export async function build({ production }) {
+  rmSync(dist, { recursive: true, force: true });
+  copyProbe();
+  const { build: bundle } = await import('esbuild');
+  const results = await Promise.all(
+    bundles(production).map((options) => bundle({ ...options, metafile: true })),
+  );
+  finishDist();
+  for (const { metafile } of results) checkContents(metafile);
+  return describeSizes();
+}
+
+/** Builds at every change until the process ends. */
+async function buildOnChange() {
+  const { context } = await import('esbuild');
+  copyProbe();
+  for (const options of bundles(false)) {
+    const watched = await context({ ...options, logLevel: 'info' });
+    await watched.watch();
+  }
+  finishDist();
+  watch(inProject('src', 'probe'), { recursive: true }, copyProbe);
+}
+
+/**
+ * @param {boolean} production
+ * @returns {import('esbuild').BuildOptions[]} one for each output
+ */
+function bundles(production) {
+  /** @type {import('esbuild').BuildOptions} */
+  const common = {
+    absWorkingDir: root,
+    bundle: true,
+    minify: production,
+    sourcemap: production ? false : 'linked',
+    sourcesContent: false,
+    legalComments: 'none',
+    logLevel: 'warning',
+    // `import.meta` has no meaning in CommonJS; `dirname` alone is replaced, the rest is a mistake.
+    logOverride: { 'empty-import-meta': 'error' },
+  };
+  /** @type {import('esbuild').BuildOptions} */
+  const node = {
+    ...common,
+    // Names in a stack trace are worth more than the bytes they cost.
+    minifyIdentifiers: false,
+    platform: 'node',
+    format: 'cjs',
+    define: { 'import.meta.dirname': '__dirname' },
+    // A dynamic import becomes a late `require`, which the extension host serves from its own cache.
+    supported: { 'dynamic-import': false },
+  };
+  /** @type {import('esbuild').BuildOptions[]} */
+  const all = [
+    {
+      ...node,
+      entryPoints: ['src/extension.ts'],
+      outfile: 'dist/extension.js',
+      target: 'node22',
+      external: ['vscode'],
+      plugins: [ssh2AsFile],
+    },
+    {
+      ...node,
+      entryPoints: ['src/cli.ts'],
+      outfile: 'dist/cli.js',
+      target: 'node20',
+      banner: { js: '#!/usr/bin/env node' },
+      plugins: [ssh2AsFile],
+    },
+    {
+      ...node,
+      entryPoints: { ssh2: 'ssh2' },
+      outdir: 'dist',
+      target: 'node20',
+      sourcemap: false,
+      minify: true,
+      minifyIdentifiers: true,
+      plugins: [withoutNativeParts],
+    },
+    ...webviewNames().map((name) => ({
+      ...common,
+      entryPoints: [`src/webview/${name}/main.ts`],
+      outfile: `dist/webview/${name}.js`,
+      platform: /** @type {const} */ ('browser'),
+      format: /** @type {const} */ ('iife'),
+      target: 'es2023',
+      tsconfigRaw: {},
+    })),
+  ];
+  return all.filter(isWritten);
+}
+
+/**
+ * @param {import('esbuild').BuildOptions} options
+ * @returns {boolean} whether the entry point exists; says so when it doesn't
+ */
+function isWritten({ entryPoints }) {
+  const [entry] = Array.isArray(entryPoints) ? entryPoints : [];
+  if (typeof entry !== 'string' || existsSync(inProject(entry))) return true;
+  console.log(`skipped ${entry}: it does not exist`);
+  return false;
+}
+
+/** @returns {string[]} folders of src/webview that are a page of their own */
+function webviewNames() {
+  if (!existsSync(inProject('src', 'webview'))) return [];
+  return readdirSync(inProject('src', 'webview')).filter((name) =>
+    existsSync(inProject('src', 'webview', name, 'main.ts')),
+  );
+}
+
+/**
+ * Leaves ssh2 in a file of its own. src/remote/ssh2Shell.ts is imported dynamically, so that its
+ * `require('./ssh2.js')` runs at the first connection, while our own classes stay one bundle: two
+ * copies of a class would not be `instanceof` each other.
+ *
+ * @type {import('esbuild').Plugin}
+ */
+const ssh2AsFile = {
+  name: 'ssh2-as-file',
+  setup(plugin) {
+    plugin.onResolve({ filter: /^ssh2$/ }, () => ({ path: './ssh2.js', external: true }));
+  },
+};
+
+/**
+ * ssh2 works without its native parts; requiring them has to fail the way it expects.
+ *
+ * @type {import('esbuild').Plugin}
+ */
+const withoutNativeParts = {
+  name: 'without-native-parts',
+  setup(plugin) {
+    plugin.onResolve({ filter: /\.node$|^cpu-features$/ }, ({ path: wanted }) => ({
+      path: wanted,
+      namespace: 'native',
+    }));
+    plugin.onLoad({ filter: /.*/, namespace: 'native' }, ({ path: wanted }) => ({
+      contents: `throw new Error(${JSON.stringify(`${wanted} is not part of this bundle`)})`,
+    }));
+  },
+};
+
+/** The probe's files are text to send to nodes: copied as they are. */
+function copyProbe() {
+  if (!existsSync(inProject('src', 'probe'))) return;
+  cpSync(inProject('src', 'probe'), path.join(dist, 'probe'), {
+    recursive: true,
+    filter: (source) => !/\.ts$|__pycache__/.test(source),
+  });
+}
+
+function finishDist() {
+  mkdirSync(dist, { recursive: true });
+  // package.json says "module"; what esbuild writes here is CommonJS.
+  writeFileSync(path.join(dist, 'package.json'), '{ "type": "commonjs" }\n');
+  const command = path.join(dist, 'cli.js');
+  if (existsSync(command)) chmodSync(command, 0o755);
+}
+
+/**
+ * What must not be in a bundle: ssh2 in the ones that load it late, `vscode` in the command.
+ *
+ * @param {import('esbuild').Metafile} metafile
+ */
+function checkContents({ outputs }) {
+  for (const [file, { inputs, imports }] of Object.entries(outputs)) {
+    if (
+      file !== 'dist/ssh2.js' &&
+      Object.keys(inputs).some((input) => /node_modules\/ssh2\//.test(input))
+    ) {
+      throw new Stop(`${file} contains ssh2: only src/remote/ssh2Shell.ts may import it.`);
+    }
+    if (file !== 'dist/extension.js' && imports.some((imported) => imported.path === 'vscode')) {
+      throw new Stop(`${file} imports vscode: only src/ui and src/extension.ts may.`);
+    }
+  }
+}
+
+/** @returns {string} the sizes that matter, in words */
+function describeSizes() {
+  const files = readdirSync(dist, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.endsWith('.map'))
+    .map((entry) => path.join(entry.parentPath, entry.name));
+  const kilobytes = (/** @type {string} */ name) =>
+    files
+      .filter((file) => name === '' || path.relative(dist, file) === name)
+      .reduce((sum, file) => sum + statSync(file).size / 1024, 0);
+  const activation = kilobytes('extension.js');
+  const over = activation > ACTIVATION_BUDGET_KB ? ` (over its ${ACTIVATION_BUDGET_KB} KB)` : '';
+  return (
+    `dist: activation ${activation.toFixed(0)} KB${over}, ssh2 ${kilobytes('ssh2.js').toFixed(0)} KB, ` +
+    `command ${kilobytes('cli.js').toFixed(0)} KB, total ${kilobytes('').toFixed(0)} KB`
+  );
+}
+
+async function main() {
+  await continueOnNode24();
+  const args = process.argv.slice(2);
+  if (args.includes('--watch')) return buildOnChange();
+  console.log(await build({ production: args.includes('--production') }));
+}
+
+if (process.argv[1] === import.meta.filename) main().catch(exitWith);
