@@ -1,0 +1,55 @@
+// Text and numbers in log lines → epoch milliseconds.
+
+import type { EpochMs } from '../base/time.ts';
+
+/** Minutes that a node's local time is ahead of UTC, as `date +%z` says: +02:00 is 120. */
+export type UtcOffsetMinutes = number;
+
+// 2026-11-22T06:17:54.123456Z, 2026-11-22 06:17:54,123, 2026/11/22 06:17:54+0100
+const isoLike =
+  /^(\d{4})[-/](\d{2})[-/](\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d{1,9}))?\s*(Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?$/;
+
+/**
+ * ISO 8601 and its looser relatives (a blank instead of T, a comma before the fraction). Text without a
+ * zone is the node's local time. Undefined for anything else, also for a 13th month.
+ */
+export function parseTimestamp(text: string, zone: UtcOffsetMinutes): EpochMs | undefined {
+  const match = isoLike.exec(text);
+  if (match === null) return undefined;
+  const [, year, month, day, hour, minute, second, fraction, zoneText] = match;
+  const wholeSeconds = Date.UTC(+year!, +month! - 1, +day!, +hour!, +minute!, +second!);
+  if (+month! < 1 || +month! > 12 || +day! < 1 || +day! > 31 || +hour! > 24 || +minute! > 59) {
+    return undefined;
+  }
+  const fractionMs = fraction === undefined ? 0 : Number(`0.${fraction}`) * 1000;
+  const offsetMinutes = zoneText === undefined ? zone : parseZone(zoneText);
+  // Rounded to whole microseconds: finer digits do not survive in a double.
+  return wholeSeconds - offsetMinutes * 60_000 + Math.round(fractionMs * 1000) / 1000;
+}
+
+/** `Z`, `+0200`, `+02:00` or `-03` → minutes ahead of UTC. */
+export function parseZone(text: string): UtcOffsetMinutes {
+  const match = /^([+-])(\d{2}):?(\d{2})?$/.exec(text);
+  if (match === null) return 0;
+  const minutes = Number(match[2]) * 60 + Number(match[3] ?? 0);
+  return match[1] === '-' ? -minutes : minutes;
+}
+
+// Which unit a bare number is in, by its size: 1e8 s is 1973, 1e11 ms is 1973, and so on.
+const units: readonly (readonly [least: number, perMs: number])[] = [
+  [1e17, 1e6],
+  [1e14, 1e3],
+  [1e11, 1],
+  [1e8, 1e-3],
+];
+
+/** Epoch seconds, milliseconds, microseconds or nanoseconds, told apart by size; undefined before 1973. */
+export function parseEpoch(value: number): EpochMs | undefined {
+  const unit = units.find(([least]) => value >= least);
+  if (unit === undefined || !Number.isFinite(value)) return undefined;
+  const ms = Math.round((value / unit[1]) * 1000) / 1000;
+  return ms <= maxTime ? ms : undefined;
+}
+
+/** The last time a JavaScript Date can hold. */
+const maxTime = 8.64e15;

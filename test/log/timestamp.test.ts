@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { formatIso } from '../../src/base/time.ts';
+import { parseEpoch, parseTimestamp, parseZone } from '../../src/log/timestamp.ts';
+
+const texts: readonly (readonly [text: string, zone: number, iso: string | undefined])[] = [
+  ['2026-11-22T06:17:54.123Z', 60, '2026-11-22T06:17:54.123Z'],
+  ['2026-11-22 06:17:54,123', 0, '2026-11-22T06:17:54.123Z'],
+  ['2026-11-22 06:17:54,123', 330, '2026-11-22T00:47:54.123Z'],
+  ['2026-11-22 06:17:54', -210, '2026-11-22T09:47:54.000Z'],
+  ['2026-11-22T06:17:54.123456789+01:00', 0, '2026-11-22T05:17:54.123457Z'],
+  ['2026/11/22 06:17:54 -0330', 0, '2026-11-22T09:47:54.000Z'],
+  ['2026-11-22T06:17:54+02', 0, '2026-11-22T04:17:54.000Z'],
+  ['2026-11-22 06:17:54 UTC', 60, '2026-11-22T06:17:54.000Z'],
+  ['2026-13-22 06:17:54', 0, undefined],
+  ['2026-11-22 06:77:54', 0, undefined],
+  ['2026-11-22', 0, undefined],
+  ['yesterday', 0, undefined],
+  ['', 0, undefined],
+];
+
+test('times as text', () => {
+  for (const [text, zone, iso] of texts) {
+    const time = parseTimestamp(text, zone);
+    assert.equal(time === undefined ? undefined : formatIso(time), iso, text);
+  }
+});
+
+const numbers: readonly (readonly [value: number, iso: string | undefined])[] = [
+  [1_795_328_274, '2026-11-22T06:17:54.000Z'],
+  [1_795_328_274.123, '2026-11-22T06:17:54.123Z'],
+  [1_795_328_274_123, '2026-11-22T06:17:54.123Z'],
+  [1_795_328_274_123_456, '2026-11-22T06:17:54.123456Z'],
+  [1_795_328_274_123_456_000, '2026-11-22T06:17:54.123456Z'],
+  [7, undefined],
+  [-1_795_328_274, undefined],
+  [Infinity, undefined],
+  [1e300, undefined],
+  [NaN, undefined],
+];
+
+test('times as numbers, whatever their unit', () => {
+  for (const [value, iso] of numbers) {
+    const time = parseEpoch(value);
+    assert.equal(time === undefined ? undefined : formatIso(time), iso, String(value));
+  }
+});
+
+test('zones as `date +%z` and ISO 8601 write them', () => {
+  assert.deepEqual(
+    ['+0000', 'Z', '+0200', '-0330', '+05:45', '-08', 'nonsense'].map(parseZone),
+    [0, 0, 120, -210, 345, -480, 0],
+  );
+});
