@@ -184,11 +184,13 @@ export function isRedacted(value: RecordedValue): value is RedactedValue {
   return typeof value !== 'string';
 }
 
-/** The innermost frame of the exception: where the run failed. */
+/**
+ * Where the run failed: the innermost frame of the exception that has a source file (`<frozen os>` has none).
+ */
 export function failingFrame(
   record: RunRecord,
 ): { readonly file: string; readonly line: number } | undefined {
-  const frame = record.exception?.frames.at(-1);
+  const frame = record.exception?.frames.findLast((candidate) => candidate.file.startsWith('/'));
   return frame === undefined ? undefined : { file: frame.file, line: frame.line };
 }
 

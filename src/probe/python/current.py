@@ -1,13 +1,13 @@
 """Facts about the place of a recorded run as it is now: what a preflight compares a run record with.
 
 Started over SSH by Faultline with one JSON line on stdin:
-    {"cwd", "argv0", "env", "salt", "secrets": {NAME: hash}, "python", "codeRoot", "files": [path]}
+    {"cwd", "argv0", "env", "salt", "secrets": {NAME: hash}, "python", "codeRoot", "files": [path],
+     "recorder": the recorder's source text, whose rules mask the environment before it leaves the node}
 and answers with one JSON document on stdout. Reads only. A fact that could not be got is left out, with
 the reason in "notes". Python 3.6 or newer, standard library only.
 """
 
 import hashlib
-import hmac
 import json
 import os
 import platform
@@ -18,6 +18,8 @@ import shutil
 import subprocess
 import sys
 import time
+import types
+from concurrent.futures import ThreadPoolExecutor
 
 LOGIN_SHELL_SECONDS = 5
 INTERPRETER_SECONDS = 10
@@ -51,8 +53,14 @@ print(json.dumps({
 def main():
     question = json.loads(read_line())
     notes = []
+    redactor = load_recorder(question["recorder"]).Redactor(question.get("salt") or "")
     env = {name: value for name, value in question.get("env", {}).items() if isinstance(value, str)}
-    login = login_environment(notes)
+    # The three slow questions are asked at once; each waits for a child process of its own.
+    with ThreadPoolExecutor() as pool:
+        login_answer = pool.submit(login_environment, notes)
+        interpreter_answer = pool.submit(interpreter, question.get("python"), env, notes)
+        code_answer = pool.submit(code, question.get("codeRoot"), notes)
+    login = login_answer.result()
     facts = {
         "format": "faultline.current",
         "version": 1,
@@ -64,11 +72,11 @@ def main():
         "timezone": {"tz": os.environ.get("TZ"), "name": time.tzname[time.localtime().tm_isdst > 0]},
         "cwd": directory(question.get("cwd") or "/"),
         "program": program(question.get("argv0") or "", env, question.get("cwd") or "/"),
-        "interpreter": interpreter(question.get("python"), env, notes),
-        "code": code(question.get("codeRoot"), notes),
+        "interpreter": interpreter_answer.result(),
+        "code": code_answer.result(),
         "files": file_hashes(question.get("files") or [], notes),
-        "secrets": find_secrets(question.get("secrets") or {}, question.get("salt") or "", login),
-        "env": describe_environment(login, question.get("salt") or ""),
+        "secrets": find_secrets(question.get("secrets") or {}, redactor, login),
+        "env": describe_environment(login, redactor),
         "notes": notes,
     }
     sys.stdout.write(json.dumps(facts))
@@ -245,32 +253,18 @@ def parse_environment(data):
     return env
 
 
-def digest(salt, value):
-    key = bytes.fromhex(salt)
-    return hmac.new(key, os.fsencode(value), hashlib.sha256).hexdigest()[:8]
+def load_recorder(source):
+    recorder = types.ModuleType("faultline_probe")
+    exec(compile(source, "<faultline_probe>", "exec"), recorder.__dict__)
+    return recorder
 
 
-def describe_environment(env, salt):
-    """Values leave the node only as far as the caller masks them: it gets hashes of the suspicious ones.
-
-    `is_secret` is the recorder's own rule; its text is sent in front of this program.
-    """
-    described = {}
-    for name, value in env.items():
-        reason = secret_reason(name, value)
-        if reason is None:
-            described[name] = value
-        else:
-            described[name] = {
-                "redacted": True,
-                "reason": reason,
-                "length": len(value),
-                "hash": digest(salt, value),
-            }
-    return described
+def describe_environment(env, redactor):
+    redactor.learn_environment(env)
+    return redactor.env(env)
 
 
-def find_secrets(wanted, salt, login):
+def find_secrets(wanted, redactor, login):
     """For each masked variable of the record: is its value known on this node, and where?"""
     found = {}
     for name, expected in wanted.items():
@@ -278,7 +272,7 @@ def find_secrets(wanted, salt, login):
         for where, env in environments(login):
             if name not in env:
                 continue
-            same = digest(salt, env[name]) == expected
+            same = redactor.tag(env[name]) == expected
             if same or not found[name]["found"]:
                 found[name] = {"found": True, "same": same, "where": where}
             if same:

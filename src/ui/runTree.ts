@@ -1,0 +1,153 @@
+// The Runs view: recorded runs of the connected nodes, newest first, failed ones with their reason.
+
+import * as vscode from 'vscode';
+import { toDisplay } from '../base/displayText.ts';
+import type { Node, NodeAccess } from '../remote/node.ts';
+import { describeEnd, type RunHead } from '../run/runRecord.ts';
+import { hasFailed, listRuns, type RunList } from '../run/runStore.ts';
+
+export const runsViewId = 'faultline.runs';
+
+/** More rows than this help nobody: the newest are shown, and the rest counted. */
+const maxRows = 200;
+
+/** A row: a run, or a sentence about what is not shown. */
+export type RunRow =
+  | { readonly kind: 'run'; readonly head: RunHead }
+  | { readonly kind: 'note'; readonly text: string; readonly isError: boolean };
+
+export class RunTree implements vscode.TreeDataProvider<RunRow> {
+  private readonly access: NodeAccess;
+  private readonly changed = new vscode.EventEmitter<undefined>();
+  private list: RunList = { runs: [], missing: [] };
+  private failedOnly = true;
+  private view: vscode.TreeView<RunRow> | undefined;
+
+  readonly onDidChangeTreeData = this.changed.event;
+
+  constructor(access: NodeAccess) {
+    this.access = access;
+  }
+
+  register(): vscode.Disposable {
+    this.view = vscode.window.createTreeView(runsViewId, { treeDataProvider: this });
+    void vscode.commands.executeCommand('setContext', 'faultline.runs.failedOnly', true);
+    return vscode.Disposable.from(this.view, this.changed);
+  }
+
+  get runs(): readonly RunHead[] {
+    return this.list.runs;
+  }
+
+  async setFailedOnly(failedOnly: boolean): Promise<void> {
+    this.failedOnly = failedOnly;
+    await vscode.commands.executeCommand('setContext', 'faultline.runs.failedOnly', failedOnly);
+    this.changed.fire(undefined);
+  }
+
+  /** Asks the nodes again. Nodes that are offline or failed are left alone: a list connects to nothing. */
+  async refresh(signal?: AbortSignal): Promise<void> {
+    const reachable = this.access.nodes.filter((node) => this.access.state(node).kind === 'ready');
+    await this.load(reachable, signal);
+  }
+
+  /** Asks these nodes, connecting where needed. */
+  async load(nodes: readonly Node[], signal?: AbortSignal): Promise<void> {
+    const options = { location: { viewId: runsViewId } };
+    this.list = await vscode.window.withProgress(options, () =>
+      listRuns(this.access, nodes, {}, signal),
+    );
+    const failures = this.list.runs.filter(hasFailed).length;
+    if (this.view !== undefined) {
+      this.view.badge =
+        failures === 0 ? undefined : { value: failures, tooltip: `${failures} failed runs` };
+    }
+    this.changed.fire(undefined);
+  }
+
+  getChildren(parent?: RunRow): RunRow[] {
+    if (parent !== undefined) return [];
+    const runs = this.failedOnly ? this.list.runs.filter(hasFailed) : this.list.runs;
+    const rows: RunRow[] = runs.slice(0, maxRows).map((head) => ({ kind: 'run', head }));
+    if (runs.length > maxRows) rows.push(note(`${runs.length - maxRows} older runs are not shown`));
+    if (this.failedOnly && runs.length === 0 && this.list.runs.length > 0) {
+      rows.push(note(`None of ${this.list.runs.length} runs has failed`));
+    }
+    for (const { node, error } of this.list.missing) {
+      const reason = error instanceof Error ? error.message : String(error);
+      rows.push({ kind: 'note', text: `${node.name}: ${reason}`, isError: true });
+    }
+    return rows;
+  }
+
+  getTreeItem(row: RunRow): vscode.TreeItem {
+    return row.kind === 'run' ? runItem(row.head) : noteItem(row);
+  }
+}
+
+function note(text: string): RunRow {
+  return { kind: 'note', text, isError: false };
+}
+
+function noteItem(row: RunRow & { readonly kind: 'note' }): vscode.TreeItem {
+  const item = new vscode.TreeItem(toDisplay(row.text, 300));
+  item.iconPath = new vscode.ThemeIcon(row.isError ? 'warning' : 'info');
+  return item;
+}
+
+function runItem(head: RunHead): vscode.TreeItem {
+  const item = new vscode.TreeItem(toDisplay(shortCommand(head.argv), 120));
+  const end = toDisplay(describeEnd(head), 120);
+  item.id = `${head.node}/${head.run}`;
+  item.description = `${head.node} · ${end} · ${shortTime(head.startedAt)}`;
+  item.iconPath = runIcon(head);
+  item.contextValue = hasFailed(head) ? 'run.failed' : `run.${head.state}`;
+  item.tooltip = runTooltip(head, end);
+  item.command = { command: 'faultline.openRun', title: 'Open Run', arguments: [{ kind: 'run', head }] };
+  item.accessibilityInformation = {
+    label: `${hasFailed(head) ? 'failed run' : `${head.state} run`} ${item.label as string} on ${head.node}, ${end}`,
+  };
+  return item;
+}
+
+/** The command without the directories of its program: `python -m shop.settle --order 7`. */
+export function shortCommand(argv: readonly string[]): string {
+  return argv
+    .map((arg, index) => (index === 0 ? arg.slice(arg.lastIndexOf('/') + 1) : arg))
+    .join(' ');
+}
+
+/** Time of day for today's runs, the date for older ones. */
+function shortTime(iso: string): string {
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime())) return '';
+  return time.toDateString() === new Date().toDateString()
+    ? time.toLocaleTimeString()
+    : time.toLocaleDateString();
+}
+
+function runIcon(head: RunHead): vscode.ThemeIcon {
+  if (hasFailed(head)) {
+    return new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'));
+  }
+  if (head.state === 'running') return new vscode.ThemeIcon('play-circle');
+  return new vscode.ThemeIcon('pass', new vscode.ThemeColor('charts.green'));
+}
+
+function runTooltip(head: RunHead, end: string): vscode.MarkdownString {
+  const text = new vscode.MarkdownString();
+  const rows: readonly (readonly [string, string | null])[] = [
+    ['Run', head.run],
+    ['Node', head.node],
+    ['Ended', end],
+    ['Started', head.startedAt],
+    ['Context id', head.contextId],
+  ];
+  text.appendCodeblock(toDisplay(head.argv.join(' '), 1000), 'text');
+  for (const [name, value] of rows) {
+    if (value === null) continue;
+    text.appendText(`${name}: ${toDisplay(value, 300)}`);
+    text.appendMarkdown('\n\n');
+  }
+  return text;
+}
