@@ -19,6 +19,7 @@ export const outDir = inProject('test', 'out');
  * @property {string} name
  * @property {string} publisher
  * @property {string} version
+ * @property {{ vscode: string }} engines
  */
 
 /** @returns {Manifest} package.json, as far as the tools use it */

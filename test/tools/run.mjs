@@ -1,4 +1,4 @@
-/** Running programs: to their end with their output kept, or for as long as we live. */
+/** Running a program to its end. */
 import { spawn } from 'node:child_process';
 import { root } from './project.mjs';
 
@@ -41,8 +41,12 @@ export function run(command, args, { cwd = root, env = process.env, timeoutMs, s
         if (show === true) to.write(bytes);
       });
     }
+    // It ends with us when we are stopped half-way.
+    const end = () => child.kill('SIGTERM');
+    process.once('exit', end);
     child.on('error', reject);
     child.on('close', (code, signal) => {
+      process.off('exit', end);
       clearTimeout(timer);
       resolve({ code, signal, output: Buffer.concat(chunks).toString() });
     });

@@ -1,5 +1,6 @@
 /** Debian packages that the project needs around Node: installed as root, named otherwise. */
 import { existsSync } from 'node:fs';
+import { missingSystemPackages, requireSystemPackages } from '../fleet/system.ts';
 import { run } from './run.mjs';
 import { step } from './progress.mjs';
 import { Stop } from './stop.mjs';
@@ -30,6 +31,30 @@ export async function installSystemPackages(missing, retry) {
       );
     }
   });
+}
+
+/**
+ * What the demo fleet asks for. Some of it costs a feature only, and then is no reason to stop.
+ *
+ * @param {string} retry the command to run again afterwards
+ */
+export async function installFleetPackages(retry) {
+  try {
+    await installSystemPackages(missingSystemPackages(), retry);
+  } catch (error) {
+    if (!(error instanceof Stop) || !hasRequiredPackages()) throw error;
+    console.log(`Going on with fewer features. ${error.message}`);
+  }
+}
+
+/** @returns {boolean} */
+function hasRequiredPackages() {
+  try {
+    requireSystemPackages();
+    return true;
+  } catch {
+    return false; // The caller says it, with what else is missing.
+  }
 }
 
 /** @param {string[]} args */

@@ -192,7 +192,14 @@ export async function startCodeServer({
     dirs: ['--user-data-dir', userDataDir, '--extensions-dir', extensionsDir],
     env: serverEnvironment(userDataDir, env),
   };
-  if (vsix !== undefined) await installVsix(vsix, common);
+  // First of all the port: it may be taken.
+  const gate = await openGate({ socketPath, port });
+  if (vsix !== undefined) {
+    await installVsix(vsix, common).catch(async (error) => {
+      await gate.close();
+      throw error;
+    });
+  }
   const server = startLeashed(
     toolNode(),
     [
@@ -206,31 +213,28 @@ export async function startCodeServer({
     ],
     { env: common.env, logFile },
   );
-  const stopServer = async () => {
+  const stop = async () => {
+    await gate.close();
     await server.stop();
     rmSync(socketDir, { recursive: true, force: true });
   };
   try {
     await untilHealthy(socketPath, server, logFile);
-    const gate = await openGate({ socketPath, port });
-    const query = new URLSearchParams({ tkn: gate.token });
-    if (folder === undefined) query.set('ew', 'true');
-    else query.set('folder', path.resolve(folder));
-    return {
-      url: `${gate.origin}/?${query}`,
-      origin: gate.origin,
-      pid: server.pid,
-      logFile,
-      ended: server.ended,
-      stop: async () => {
-        await gate.close();
-        await stopServer();
-      },
-    };
   } catch (error) {
-    await stopServer();
+    await stop();
     throw error;
   }
+  const query = new URLSearchParams({ tkn: gate.token });
+  if (folder === undefined) query.set('ew', 'true');
+  else query.set('folder', path.resolve(folder));
+  return {
+    url: `${gate.origin}/?${query}`,
+    origin: gate.origin,
+    pid: server.pid,
+    logFile,
+    ended: server.ended,
+    stop,
+  };
 }
 
 /**
