@@ -1,0 +1,104 @@
+// A real sshd of our own on a loopback address, with keys made for the test.
+
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { createServer } from 'node:net';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from './eventually.ts';
+
+export interface TestSshd {
+  readonly dir: string;
+  readonly port: number;
+  /** Writes an ssh configuration with `Host node` and the given further lines, and gives its path. */
+  config(lines?: string): Promise<string>;
+  /** Replaces the known_hosts file. */
+  knownHosts(text: string): Promise<void>;
+  /** `[127.0.0.1]:port type base64` of the server's key. */
+  readonly hostKeyLine: string;
+  /** What sshd logged so far. */
+  log(): Promise<string>;
+  readonly process: ChildProcess;
+  stop(): Promise<void>;
+}
+
+export async function startSshd(options: { readonly config?: string } = {}): Promise<TestSshd> {
+  const dir = await mkdtemp(join(tmpdir(), 'faultline-sshd-'));
+  const port = await freePort();
+  for (const name of ['host', 'client', 'other']) {
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(dir, name)]);
+  }
+  // sshd wants its privilege separation directory, which Debian makes at boot only.
+  await mkdir('/run/sshd', { recursive: true }).catch(() => undefined);
+  await writeFile(
+    join(dir, 'sshd_config'),
+    `ListenAddress 127.0.0.1:${port}
+HostKey ${dir}/host
+PidFile none
+AuthorizedKeysFile ${dir}/client.pub
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+LogLevel VERBOSE
+${options.config ?? ''}
+`,
+  );
+  const child = spawn('/usr/sbin/sshd', ['-D', '-f', join(dir, 'sshd_config'), '-E', `${dir}/log`], {
+    stdio: 'ignore',
+  });
+  const log = (): Promise<string> => readFile(join(dir, 'log'), 'utf8');
+  await eventually(async () => {
+    if (!(await log()).includes('Server listening')) throw new Error('sshd does not listen');
+  }, 10_000);
+  const hostKey = (await readFile(join(dir, 'host.pub'), 'utf8')).split(' ').slice(0, 2).join(' ');
+  const hostKeyLine = `[127.0.0.1]:${port} ${hostKey}`;
+  const knownHosts = (text: string): Promise<void> => writeFile(join(dir, 'known_hosts'), text);
+  await knownHosts(`${hostKeyLine}\n`);
+  return {
+    dir,
+    port,
+    hostKeyLine,
+    log,
+    knownHosts,
+    process: child,
+    config: async (lines = '') => {
+      const file = join(dir, `config-${Math.random().toString(16).slice(2)}`);
+      await writeFile(
+        file,
+        `Host node
+  HostName 127.0.0.1
+  Port ${port}
+  User ${userInfo().username}
+  IdentityFile ${dir}/client
+  IdentitiesOnly yes
+  IdentityAgent none
+  UserKnownHostsFile ${dir}/known_hosts
+  GlobalKnownHostsFile none
+${lines}
+`,
+      );
+      return file;
+    },
+    stop: async () => {
+      if (child.exitCode === null) {
+        const gone = new Promise((resolve) => child.once('exit', resolve));
+        child.kill();
+        await gone;
+      }
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
