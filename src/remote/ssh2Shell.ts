@@ -744,6 +744,7 @@ function connectionLost(node: string, cause?: unknown): UserError {
 }
 
 function channelRefused(node: string, error: Error): UserError {
+  if (/no response|not connected/i.test(error.message)) return connectionLost(node, error);
   return new UserError(
     'node.channelRefused',
     `${node} refused to run a command (${toDisplay(error.message, 200)}).`,

@@ -186,12 +186,15 @@ test('a connection that is killed is noticed, and its programs end with an error
   const shell = await connector(node, new AbortController().signal);
   const closed = new Promise<Error | undefined>((resolve) => shell.onDidClose(resolve));
   const session = await shell.exec({ script: 'echo $PPID' });
-  const waiting = shell.exec({ script: 'sleep 30' });
+  const waiting = shell.exec({ script: 'exec sleep 30' });
   const failed = assert.rejects(waiting, { code: 'node.connectionLost' });
+  const program = await shell.start({ script: 'echo started; exec sleep 30' });
+  await splitLines(program.stdout).next();
   process.kill(Number(session.stdout.toString().trim()), 'SIGKILL');
   await own.stop();
   assert.match((await closed)?.message ?? '', /lost/);
   await failed;
+  assert.deepEqual(await program.exited, { exitCode: undefined, signal: undefined });
 });
 
 test('a guarded program leaves nothing behind when the connection goes', async () => {

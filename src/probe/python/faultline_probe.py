@@ -275,6 +275,13 @@ def is_secret_name(name, value):
     return matches(RULES['loose_names'], words) and matches(RULES['loose_value'], value)
 
 
+def secret_reason(name, value):
+    """Why a variable is masked: 'name', 'value', or None when it is not."""
+    if is_secret_name(name, value):
+        return 'name'
+    return 'value' if any(True for _ in secret_spans(value)) else None
+
+
 def is_secret_option(name, value):
     """The same for a command-line option, where only strong words count: a masked argument
     cannot be rerun, and `--auth` or `--session` are as often switches."""
@@ -301,7 +308,8 @@ def secret_spans(text):
 def spellings(value):
     """The ways a program is likely to print this value: plain, quoted, JSON, URL-encoded."""
     from urllib.parse import quote, quote_plus, unquote
-    forms = {value, repr(value)[1:-1], json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    forms = {value, repr(value)[1:-1], json.dumps(value)[1:-1],
+             json.dumps(value, ensure_ascii=False)[1:-1]}
     raw = bytes_of(value)
     forms.update((quote(raw, safe=''), quote(raw), quote_plus(raw)))
     if '%' in value:
@@ -312,17 +320,18 @@ def spellings(value):
 class Redactor:
     """Masks secrets for one record. First learn() every secret, then env(), argv() and text().
 
-    A mask carries HMAC-SHA256(salt, value)[:8 hex], keyed by the salt's hex digits as ASCII, so
-    that "the same secret?" can be answered without the secret. The salt is new for each record.
+    A mask carries HMAC-SHA256(salt, value)[:8 hex], so that "the same secret?" can be answered
+    without the secret. The salt, given as hex, is new for each record.
     """
 
     def __init__(self, salt):
         self.salt = salt
+        self._key = binascii.unhexlify(salt)
         self._learnt = set()
         self._regex = None
 
     def tag(self, value):
-        return hmac.new(self.salt.encode('ascii'), bytes_of(value), hashlib.sha256).hexdigest()[:8]
+        return hmac.new(self._key, bytes_of(value), hashlib.sha256).hexdigest()[:8]
 
     def mask(self, value):
         return '\u2039redacted:%s\u203a' % self.tag(value)
@@ -349,11 +358,10 @@ class Redactor:
         return {self.known(name): self._env_value(name, value) for name, value in env.items()}
 
     def _env_value(self, name, value):
-        if is_secret_name(name, value):
-            reason = 'name'
-        elif self.known(value) != value or any(True for _ in secret_spans(value)):
+        reason = secret_reason(name, value)
+        if reason is None and self.known(value) != value:
             reason = 'value'
-        else:
+        if reason is None:
             return value
         return {'redacted': True, 'reason': reason, 'length': len(bytes_of(value)),
                 'hash': self.tag(value)}
@@ -477,6 +485,19 @@ def environment():
     """This process's environment in the record's form. From os.environb, which later changes
     reach, unlike /proc/self/environ."""
     return {text_of(name): text_of(value) for name, value in os.environb.items()}
+
+
+def undo_locale_coercion():
+    """Python sets LC_CTYPE in the environment of its children when it starts in the C locale
+    (PEP 538); the program shall not see it."""
+    if b'LC_CTYPE' not in os.environb:
+        return
+    try:
+        started_with = read_bytes('/proc/self/environ', 8 << 20)
+    except OSError:
+        return
+    if b'\0LC_CTYPE=' not in b'\0' + started_with:
+        del os.environb[b'LC_CTYPE']
 
 
 def working_directory(notes):
@@ -778,7 +799,8 @@ def code_facts(folders):
 
 
 def file_hashes(frames, root):
-    """SHA-256 of the files a traceback names: relative to root below it, absolute elsewhere."""
+    """SHA-256 of the files below root that a traceback names, by their path relative to it. What
+    lies elsewhere is the interpreter's or a package's, and known by its version."""
     hashes = {}
     for frame in frames:
         path = os.fsdecode(bytes_of(frame['file']))
@@ -791,8 +813,8 @@ def file_hashes(frames, root):
             relative = os.path.relpath(os.path.realpath(path), root)
         except OSError:
             continue
-        outside = relative == os.pardir or relative.startswith(os.pardir + os.sep)
-        hashes[os_text(path if outside else relative)] = digest
+        if not relative.startswith(os.pardir + os.sep):
+            hashes[os_text(relative)] = digest
     return hashes
 
 
@@ -1035,7 +1057,8 @@ def remove_folder(folder):
 def sweep_folders():
     """Removes the private directories of recorders that were killed. The lock says so and not a
     pid: containers may share /dev/shm and have their own pids."""
-    for base in {os.environ.get('XDG_RUNTIME_DIR') or '/dev/shm', '/dev/shm', tempfile.gettempdir()}:
+    bases = {os.environ.get('XDG_RUNTIME_DIR') or '/dev/shm', '/dev/shm', tempfile.gettempdir()}
+    for base in bases:
         try:
             entries = os.listdir(base)
         except OSError:
@@ -1079,9 +1102,9 @@ class Hook:
         self.folder = private_folder()
         self._lock = lock_folder(self.folder, create=True)
         original = os.environb.get(b'PYTHONPATH')
-        source = ('# Made by faultline for %s; it removes itself.\n' % run + inside_source() + CUSTOMIZE
-                  .replace('@HERE@', repr(self.folder)).replace('@RUN@', repr(run))
-                  .replace('@ORIGINAL@', repr(original)))
+        source = '# Made by faultline for %s; it removes itself.\n' % run + inside_source()
+        source += (CUSTOMIZE.replace('@HERE@', ascii(self.folder)).replace('@RUN@', repr(run))
+                   .replace('@ORIGINAL@', repr(original)))
         with open(os.path.join(self.folder, 'sitecustomize.py'), 'w', encoding='ascii') as file:
             file.write(source)
         here = os.fsencode(self.folder)
@@ -1091,7 +1114,8 @@ class Hook:
     def read(self, name):
         """What the hook left under a name, else None."""
         try:
-            value = ast.literal_eval(read_bytes(os.path.join(self.folder, name), 4 << 20).decode('ascii'))
+            left = read_bytes(os.path.join(self.folder, name), 4 << 20)
+            value = ast.literal_eval(left.decode('ascii'))
         except (OSError, ValueError, SyntaxError, MemoryError, RecursionError):
             return None
         return value if isinstance(value, dict) else None
@@ -1185,9 +1209,9 @@ def parse_traceback(lines, start):
             if not message or not frames:
                 return None
             module, _, kind = message.group(1).rpartition('.')
-            return {'type': kind, 'module': module or 'builtins', 'message': message.group(2) or '',
-                    'traceback': '\n'.join(lines[max(start - 1, 0):index + 1]), 'frames': frames,
-                    'source': 'stderr'}
+            return {'type': kind, 'module': module or 'builtins',
+                    'message': message.group(2) or '', 'frames': frames,
+                    'traceback': '\n'.join(lines[max(start - 1, 0):index + 1])}
     return None
 
 
@@ -1331,17 +1355,20 @@ def fitted(record):
         shown, cut = {}, []
         for name, value in record['env'].items():
             if isinstance(value, str) and len(value) > limit:
-                cut.append('env %s: %d characters, the first %d kept' % (name[:200], len(value), limit))
+                cut.append('env %s: %d characters, the first %d kept'
+                           % (name[:200], len(value), limit))
                 value = value[:limit]
             shown[name] = value
         candidate = dict(record, env=shown, notes=record['notes'] + cut[:100])
         data = json.dumps(candidate).encode('ascii')
         if len(data) <= MAX_RECORD_BYTES:
             return data
-    candidate.update(env={}, packages={}, stderrTail=record['stderrTail'][-1024:], notes=record['notes'][:50] + [
-        'the record was larger than 1 MiB: environment and packages are left out'])
-    if record['exception']:
-        candidate['exception'] = dict(record['exception'], traceback='', frames=record['exception']['frames'][-20:])
+    candidate.update(
+        env={}, packages={}, stderrTail=record['stderrTail'][-1024:], notes=record['notes'][:50] + [
+            'the record was larger than 1 MiB: environment and packages are left out'])
+    exception = record['exception']
+    if exception:
+        candidate['exception'] = dict(exception, traceback='', frames=exception['frames'][-20:])
     return json.dumps(candidate).encode('ascii')
 
 
@@ -1361,9 +1388,11 @@ def bounded_argv(argv, notes):
 def head_of(record):
     exception = record.get('exception')
     head = {'run': record.get('id')}
-    for name in ('argv', 'state', 'startedAt', 'endedAt', 'exitCode', 'signal', 'contextId', 'durationMs'):
+    for name in ('argv', 'state', 'startedAt', 'endedAt', 'exitCode', 'signal', 'contextId',
+                 'durationMs'):
         head[name] = record.get(name)
-    head['exception'] = exception and {'type': exception.get('type'), 'message': exception.get('message')}
+    head['exception'] = exception and {'type': exception.get('type'),
+                                       'message': exception.get('message')}
     return head
 
 
@@ -1429,7 +1458,8 @@ class Recording:
     def _failed(self, error):
         if not self._write_failed:
             where = error.filename or (self.store.folder if self.store else 'the state directory')
-            say('this run is not recorded: cannot write %s: %s' % (os_text(where), reason_of(error)))
+            say('this run is not recorded: cannot write %s: %s'
+                % (os_text(where), reason_of(error)))
         self._write_failed = True
 
     def set_interpreter(self, facts, path=None):
@@ -1439,8 +1469,10 @@ class Recording:
         name = facts.get('implementation')
         self.record['interpreter'] = {
             'implementation': names.get(name, name), 'version': facts.get('version'),
-            'executable': plain(executable), 'realExecutable': plain(os.path.realpath(executable)),
-            'prefix': plain(facts.get('prefix') or ''), 'basePrefix': plain(facts.get('base_prefix') or ''),
+            'executable': plain(executable),
+            'realExecutable': plain(os.path.realpath(executable)),
+            'prefix': plain(facts.get('prefix') or ''),
+            'basePrefix': plain(facts.get('base_prefix') or ''),
             'flags': facts.get('flags') or {}, 'hashSeed': facts.get('hash_seed'),
         }
         if facts.get('encoding'):
@@ -1454,7 +1486,7 @@ class Recording:
         for frame in described['frames']:
             file = plain(frame['file'])
             absolute = os.path.join(self.record['cwd']['physical'], file)
-            if file and not file.startswith('<') and os.path.exists(os.fsdecode(bytes_of(absolute))):
+            if not file.startswith('<') and os.path.isfile(os.fsdecode(bytes_of(absolute))):
                 file = absolute
             frames.append({'file': file, 'line': frame['line'], 'function': frame['function'],
                            'code': mask(plain(frame['code']))})
@@ -1681,8 +1713,8 @@ class Child:
         """A signal from the terminal (Ctrl-C) went to the whole foreground group: the program
         has it already. Only a session leader is told of a hang-up alone. One sent by kill to
         our whole group arrives twice; who sent it cannot be told apart from kill to us."""
-        if sender is not None and sender == self._deaf_to:
-            return
+        if sender is not None and sender == self._deaf_to and os.getppid() == sender:
+            return  # our whole group has it; but a supervisor that just died had no time for that
         if from_kernel and not (number == signal.SIGHUP and os.getsid(0) == os.getpid()):
             return
         try:
@@ -1695,7 +1727,7 @@ def wait_signal(watched, seconds):
     """(number, whether the kernel sent it, sender's pid) or None after the time."""
     if hasattr(signal, 'sigtimedwait'):
         info = signal.sigtimedwait(watched, seconds)
-        return info and (info.si_signo, info.si_code > 0 and info.si_signo != signal.SIGCHLD, info.si_pid)
+        return info and (info.si_signo, info.si_code > 0, info.si_pid)
     # macOS: no timed wait and no sender; a short sleep, then whatever is pending.
     time.sleep(min(seconds, 0.05))
     for number in signal.sigpending() & set(watched):
@@ -1759,6 +1791,7 @@ def run(argv, context=None, parent=None, state=None, deaf_to=None):
     signals are therefore not passed on again.
     """
     hold_standard_fds()
+    undo_locale_coercion()
     try:
         program, failure = program_path(argv[0]), None
     except OSError as error:

@@ -47,7 +47,7 @@ function roundWeight(weight: number): number {
 /** A frame as one field: what would break the line apart is replaced. */
 function frameLabel({ name, file, line }: Frame): string {
   const label = file === '' ? name : line > 0 ? `${name} (${file}:${line})` : `${name} (${file})`;
-   
+
   return label.replace(/;/g, ':').replace(/[\u0000-\u001f\u007f]/g, '\ufffd');
 }
 
