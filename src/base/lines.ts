@@ -46,7 +46,8 @@ export class LineSplitter {
       yield this.take(true);
       start = end + 1;
     }
-    if (start < chunk.length) this.keep(chunk.slice(start));
+    // A copy: the sender may fill the same chunk again. (Buffer's own `slice` would not copy.)
+    if (start < chunk.length) this.keep(new Uint8Array(chunk.subarray(start)));
   }
 
   /** The unfinished last line, if there is one. */

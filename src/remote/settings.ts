@@ -52,7 +52,7 @@ export async function readSettings(file: string, isRequired: boolean): Promise<S
 
 export function parseSettings(text: string, file: string): Settings {
   const problems: ParseError[] = [];
-  const options = { allowTrailingComma: true, disallowComments: false, allowEmptyContent: true };
+  const options = { allowTrailingComma: true, allowEmptyContent: true };
   const values = parse(text, problems, options) as unknown;
   const problem = problems[0];
   if (problem !== undefined) {
@@ -66,10 +66,18 @@ export function parseSettings(text: string, file: string): Settings {
     };
   } catch (error) {
     if (!(error instanceof SettingError)) throw error;
-    const tree = parseTree(text, [], options);
-    const at = tree === undefined ? undefined : findNodeAtLocation(tree, [...error.path]);
-    throw invalid(file, lineOf(text, at?.offset ?? 0), error.message);
+    throw invalid(file, lineOf(text, offsetOf(text, error.path)), error.message);
   }
+}
+
+/** Where a value stands in the text, or the nearest thing around it when it is missing. */
+function offsetOf(text: string, path: readonly (string | number)[]): number {
+  const tree = parseTree(text, [], { allowTrailingComma: true });
+  for (let length = path.length; tree !== undefined && length > 0; length--) {
+    const found = findNodeAtLocation(tree, path.slice(0, length));
+    if (found !== undefined) return found.offset;
+  }
+  return 0;
 }
 
 /** A setting with a wrong value; `path` leads to it from the root of the settings. */
@@ -96,7 +104,7 @@ export function parseNodes(value: unknown): Node[] {
       const path = (issue.path ?? []).map((step) => step.key as string | number);
       throw new SettingError(
         ['faultline.nodes', index, ...path],
-        `"faultline.nodes", entry ${index + 1}: ${[...path, issue.message].join(': ')}`,
+        `"faultline.nodes", entry ${index + 1}: ${[...path, wordsOf(issue)].join(': ')}`,
       );
     }
     const { name, host = name, labels, logs } = checked.output;
@@ -112,6 +120,10 @@ export function parseNodes(value: unknown): Node[] {
     names.add(name);
     return { name, host, labels, logs, origin: 'settings' as const };
   });
+}
+
+function wordsOf(issue: { readonly received: string; readonly message: string }): string {
+  return issue.received === 'undefined' ? 'is missing' : issue.message;
 }
 
 function parsePath(value: unknown): string | undefined {
