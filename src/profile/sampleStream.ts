@@ -5,7 +5,8 @@
 //   {"type":"frame","id":0,"name":"settle","file":"/srv/…","line":12}
 //   {"type":"stack","id":0,"frames":[[0,14]],"thread":"MainThread"} outermost call first
 //   {"type":"counts","t":1000,"stacks":[[0,49,31]]}                 stack, samples, of these on a processor
-//   {"type":"end","samples":490,"missed":0,"torn":2,"seconds":10,"samplerCpuSeconds":0.3,"rateGot":49}
+//   {"type":"end","samples":490,"missed":0,"torn":2,"seconds":10,"samplerCpuSeconds":0.3,"rateGot":49,
+//    "reason":"done"}
 
 import { skippedNote } from './notes.ts';
 import type { Call, ProfileBuilder } from './profile.ts';
@@ -17,6 +18,8 @@ export interface SamplerEnd {
   readonly seconds: number;
   readonly samplerCpuSeconds: number | undefined;
   readonly rateGot: number | undefined;
+  /** True when the process ended before its time was over. */
+  readonly hasTargetEnded: boolean;
 }
 
 interface KnownStack {
@@ -123,7 +126,7 @@ export class SampleStream {
   }
 
   private readEnd(message: Message): boolean {
-    const { missed, torn, seconds, samplerCpuSeconds, rateGot } = message;
+    const { missed, torn, seconds, samplerCpuSeconds, rateGot, reason } = message;
     if (!isAmount(seconds)) return false;
     this.end = {
       missed: isIndex(missed) ? missed : 0,
@@ -131,6 +134,7 @@ export class SampleStream {
       seconds,
       samplerCpuSeconds: isAmount(samplerCpuSeconds) ? samplerCpuSeconds : undefined,
       rateGot: isAmount(rateGot) ? rateGot : undefined,
+      hasTargetEnded: reason === 'target exited',
     };
     return true;
   }

@@ -208,7 +208,7 @@ function endNotes(
   if (end === undefined) {
     return [`The connection or the sampler ended early: this is only the first ${got} s.`];
   }
-  return durationMs < seconds * 1000 * 0.9
+  return end.hasTargetEnded
     ? [`The process ended early: ${got} s of ${seconds} s were sampled.`]
     : [];
 }

@@ -38,6 +38,7 @@ test("the sampler's lines become samples in two weights, with times, threads and
     seconds: 1.02,
     samplerCpuSeconds: 0.04,
     rateGot: 48.9,
+    hasTargetEnded: false,
   });
   assert.deepEqual(stream.notes, []);
 });

@@ -87,7 +87,7 @@ test('samples, head and cost become a profile; progress is told', async () => {
 });
 
 test('a process that ends early is said', async () => {
-  const early = end.replace('"seconds":1,', '"seconds":0.5,');
+  const early = end.replace('"seconds":1,', '"seconds":0.5,"reason":"target exited",');
   const profile = await sampleProcess(shellWith({}, { stdout: lines.join('') + early }), target);
   assert.deepEqual(profile.meta.notes, ['The process ended early: 0.5 s of 1 s were sampled.']);
 });
