@@ -1,7 +1,7 @@
 // Waiting, in ways that can be cancelled.
 
 import { toDisposable, type Disposable } from './disposable.ts';
-import { UserError } from './errors.ts';
+import type { UserError } from './errors.ts';
 
 /** Waits; rejects with the signal's reason when aborted. */
 export function delay(ms: number, signal?: AbortSignal): Promise<void> {
@@ -93,7 +93,10 @@ export function throttle(action: () => void, ms: number): (() => void) & Disposa
       action();
     }, ms);
   };
-  return Object.assign(call, toDisposable(() => clearTimeout(timer)));
+  return Object.assign(
+    call,
+    toDisposable(() => clearTimeout(timer)),
+  );
 }
 
 /** Places for at most `limit` holders; others wait in order. */

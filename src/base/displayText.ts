@@ -3,7 +3,6 @@
 
 // C0 and C1 controls but tab; bidi controls; zero-width and other invisible format characters; line separators.
 const unsafe =
-  // eslint-disable-next-line no-control-regex -- finding control characters is this pattern's purpose
   /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 const names: Readonly<Record<string, string>> = {

@@ -61,12 +61,19 @@ export const runCommand: CliCommand = async (args, context) => {
   if (context.json) {
     print(
       context,
-      { run: run ?? null, exitCode: exitCode ?? null, signal: signal ?? null, ...collected.texts() },
+      {
+        run: run ?? null,
+        exitCode: exitCode ?? null,
+        signal: signal ?? null,
+        ...collected.texts(),
+      },
       () => '',
     );
     return exitCodes.done;
   }
-  context.stderr.write(run === undefined ? 'faultline: the run was not recorded\n' : `faultline: run ${run}\n`);
+  context.stderr.write(
+    run === undefined ? 'faultline: the run was not recorded\n' : `faultline: run ${run}\n`,
+  );
   return exitCode ?? 128 + signalNumber(signal);
 };
 

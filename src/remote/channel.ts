@@ -61,7 +61,9 @@ export async function collect(
     return { stdout, stderr: stderr.toString('utf8'), ...exit };
   };
   try {
-    return await withDeadline(abortable(work(), signal), timeoutMs, () => timedOut(where, timeoutMs));
+    return await withDeadline(abortable(work(), signal), timeoutMs, () =>
+      timedOut(where, timeoutMs),
+    );
   } finally {
     program.dispose();
   }

@@ -71,9 +71,9 @@ async function askTimes(program: Awaited<ReturnType<Shell['start']>>): Promise<C
   for (let count = 0; count < probes; count++) {
     const sentAt = now();
     program.stdin.write('\n');
-    const { value, done } = await lines.next();
+    const answer = await lines.next();
     const receivedAt = now();
-    const match = done === true ? undefined : /^(\d{13,22})( s)?$/.exec(value.text);
+    const match = answer.done === true ? undefined : /^(\d{13,22})( s)?$/.exec(answer.value.text);
     if (match === undefined || match === null) throw unreadable();
     if (match[2] !== undefined) resolutionMs = 1000;
     samples.push({ sentAt, receivedAt, nodeTime: Number(match[1]) / 1e6 });

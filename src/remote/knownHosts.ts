@@ -131,7 +131,7 @@ export function matchesPattern(text: string, pattern: string): boolean {
   let at = 0;
   let star = -1;
   let retry = 0;
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     const wanted = pattern[at];
     if (wanted === '*') {
       star = at++;

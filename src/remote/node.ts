@@ -52,4 +52,3 @@ export interface NodeAccess {
   /** The node's clock offset, measured on first use and again when it is older than a few minutes. */
   clock(node: Node, signal?: AbortSignal): Promise<ClockOffset>;
 }
-

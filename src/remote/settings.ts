@@ -3,7 +3,13 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { parse, parseTree, findNodeAtLocation, printParseErrorCode, type ParseError } from 'jsonc-parser';
+import {
+  parse,
+  parseTree,
+  findNodeAtLocation,
+  printParseErrorCode,
+  type ParseError,
+} from 'jsonc-parser';
 import * as v from 'valibot';
 import { UserError } from '../base/errors.ts';
 import { isSafeHostName, listHosts } from './sshConfig.ts';

@@ -520,7 +520,7 @@ class Ssh2Shell implements Shell {
       return {
         stdin: channel,
         stdout: skipToMarker(channel, marker),
-        stderr: channel.stderr as Readable,
+        stderr: channel.stderr,
         exited,
         dispose,
       };
@@ -714,7 +714,10 @@ function loginFailure(
     return new UserError(
       'node.authRefused',
       `${where} refused the login of ${target.user} (${methods}).`,
-      { hint: `Check that "ssh ${target.alias}" works, or add your key to the agent.`, cause: error },
+      {
+        hint: `Check that "ssh ${target.alias}" works, or add your key to the agent.`,
+        cause: error,
+      },
     );
   }
   if (/version|identification|protocol/i.test(text) && error.level === 'protocol') {
@@ -724,10 +727,14 @@ function loginFailure(
     });
   }
   if (/handshake failed|no matching/i.test(text)) {
-    return new UserError('node.noCommonAlgorithm', `${where} and Faultline share no cipher: ${text}.`, {
-      hint: 'The node offers only outdated algorithms; update its sshd.',
-      cause: error,
-    });
+    return new UserError(
+      'node.noCommonAlgorithm',
+      `${where} and Faultline share no cipher: ${text}.`,
+      {
+        hint: 'The node offers only outdated algorithms; update its sshd.',
+        cause: error,
+      },
+    );
   }
   if (/before handshake|ended|closed/i.test(text)) return closedEarly(where);
   return new UserError('node.loginFailed', `The login on ${where} failed: ${text}.`, {
@@ -748,6 +755,9 @@ function channelRefused(node: string, error: Error): UserError {
   return new UserError(
     'node.channelRefused',
     `${node} refused to run a command (${toDisplay(error.message, 200)}).`,
-    { hint: 'Its sshd may limit sessions (MaxSessions) or allow only file transfer.', cause: error },
+    {
+      hint: 'Its sshd may limit sessions (MaxSessions) or allow only file transfer.',
+      cause: error,
+    },
   );
 }

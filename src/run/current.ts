@@ -85,9 +85,13 @@ export async function readCurrentFacts(
   const stdin = Buffer.concat([program.input, Buffer.from(`${question}\n`)]);
   const answer = await shell.exec(program.command, { stdin }, signal);
   if (answer.exitCode === 127) {
-    throw new UserError('run.noPython', `${node.name} has no Python 3, so nothing can be compared.`, {
-      hint: `Install python3 on ${node.name}.`,
-    });
+    throw new UserError(
+      'run.noPython',
+      `${node.name} has no Python 3, so nothing can be compared.`,
+      {
+        hint: `Install python3 on ${node.name}.`,
+      },
+    );
   }
   const checked = v.safeParse(currentSchema, parseJson(answer.stdout.toString('utf8')));
   if (checked.success) return checked.output;

@@ -2,7 +2,12 @@
 
 import type { CurrentFacts } from './current.ts';
 import { isRedacted, type RecordedValue, type RunRecord } from './runRecord.ts';
-import { packageSeverity, variableSeverity, compareSeverity, type Severity } from '../env/severity.ts';
+import {
+  packageSeverity,
+  variableSeverity,
+  compareSeverity,
+  type Severity,
+} from '../env/severity.ts';
 
 export type FindingStatus = 'same' | 'differs' | 'unchecked';
 
@@ -55,9 +60,7 @@ function suspectsOf(record: RunRecord): Suspects {
   const isNamed = (name: string): boolean => words.has(name) || hasWord(code, name);
   const isInTraceback = (name: string): boolean => {
     const module = name.replaceAll('-', '_');
-    return files.some(
-      (file) => file.includes(`/${module}/`) || file.endsWith(`/${module}.py`),
-    );
+    return files.some((file) => file.includes(`/${module}/`) || file.endsWith(`/${module}.py`));
   };
   const rank = (fact: string): number => {
     const name = fact.slice(fact.indexOf('.') + 1);
@@ -100,7 +103,9 @@ function compare(
 ): Finding[] {
   if (recorded == null) return [];
   if (current == null) return [unchecked(fact, recorded, 'The node did not tell.')];
-  return [recorded === current ? same(fact, recorded) : differs(fact, recorded, current, severity, note)];
+  return [
+    recorded === current ? same(fact, recorded) : differs(fact, recorded, current, severity, note),
+  ];
 }
 
 function placeFindings(record: RunRecord, now: CurrentFacts): Finding[] {
@@ -108,11 +113,23 @@ function placeFindings(record: RunRecord, now: CurrentFacts): Finding[] {
   const directory = !now.cwd.exists
     ? differs('cwd', cwd.logical, null, 'high', `The directory cannot be used: ${now.cwd.reason}.`)
     : now.cwd.physical !== cwd.physical
-      ? differs('cwd', cwd.physical, now.cwd.physical, 'medium', 'A link on the way points elsewhere.')
+      ? differs(
+          'cwd',
+          cwd.physical,
+          now.cwd.physical,
+          'medium',
+          'A link on the way points elsewhere.',
+        )
       : same('cwd', cwd.logical);
   return [
     directory,
-    ...compare('host', record.host.name, now.host.name, 'low', 'Another node than the recorded one.'),
+    ...compare(
+      'host',
+      record.host.name,
+      now.host.name,
+      'low',
+      'Another node than the recorded one.',
+    ),
     ...compare('os', record.host.os, now.host.os, 'low'),
     ...compare('kernel', record.host.kernel, now.host.kernel, 'low'),
     ...compare('machine', record.host.machine, now.host.machine, 'high'),
@@ -266,7 +283,8 @@ function codeFindings(record: RunRecord, now: CurrentFacts): Finding[] {
     const fact = `code.files.${file}`;
     const current = now.files[`${code.root}/${file}`];
     if (current === undefined) return unchecked(fact, hash.slice(0, 12), 'It could not be read.');
-    if (current === null) return differs(fact, hash.slice(0, 12), null, 'high', 'The file is gone.');
+    if (current === null)
+      return differs(fact, hash.slice(0, 12), null, 'high', 'The file is gone.');
     if (current === hash) return same(fact, hash.slice(0, 12));
     const note = 'This file is in the recorded traceback and was changed since.';
     return differs(fact, hash.slice(0, 12), current.slice(0, 12), 'high', note);

@@ -69,14 +69,22 @@ export async function runRecorded(
   stderr.end();
   process.dispose();
   if (stderr.cannotStart !== undefined && exit.exitCode === cannotStartExitCode) {
-    throw new UserError('run.cannotStart', `The run cannot start on ${node.name}: ${stderr.cannotStart}.`, {
-      hint: 'See the preflight for what is different there.',
-    });
+    throw new UserError(
+      'run.cannotStart',
+      `The run cannot start on ${node.name}: ${stderr.cannotStart}.`,
+      {
+        hint: 'See the preflight for what is different there.',
+      },
+    );
   }
   if (exit.exitCode === 127 && stderr.runId === undefined) {
-    throw new UserError('run.noPython', `${node.name} has no Python 3, so runs cannot be recorded there.`, {
-      hint: `Install python3 on ${node.name}.`,
-    });
+    throw new UserError(
+      'run.noPython',
+      `${node.name} has no Python 3, so runs cannot be recorded there.`,
+      {
+        hint: `Install python3 on ${node.name}.`,
+      },
+    );
   }
   if (exit.exitCode === undefined && exit.signal === undefined) {
     throw new UserError('node.connectionLost', `The connection to ${node.name} was lost.`, {

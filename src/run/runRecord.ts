@@ -66,10 +66,11 @@ const recordSchema = v.object({
   /** Soft and hard limit by name; -1 is unlimited. */
   limits: v.optional(v.record(v.string(), v.tuple([v.number(), v.number()])), {}),
   locale: v.optional(v.record(v.string(), text), {}),
-  timezone: v.optional(
-    v.object({ tz: text, name: text, offsetMinutes: count }),
-    { tz: null, name: null, offsetMinutes: null },
-  ),
+  timezone: v.optional(v.object({ tz: text, name: text, offsetMinutes: count }), {
+    tz: null,
+    name: null,
+    offsetMinutes: null,
+  }),
   host: v.object({
     name: v.string(),
     os: text,

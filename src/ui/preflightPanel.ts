@@ -201,9 +201,7 @@ class PreflightPanel implements vscode.Disposable {
     let output = '';
     const append = (chunk: Buffer): void => {
       output = (output + chunk.toString('utf8')).slice(-maxShownOutput);
-      this.reporter.report(
-        this.postRerun({ state: 'running', output: toDisplayLines(output) }),
-      );
+      this.reporter.report(this.postRerun({ state: 'running', output: toDisplayLines(output) }));
     };
     await this.postRerun({ state: 'running', output: '' });
     try {
@@ -233,7 +231,9 @@ class PreflightPanel implements vscode.Disposable {
     }
   }
 
-  private async postRerun(rerunView: Extract<ToPreflight, { type: 'rerun' }>['rerun']): Promise<void> {
+  private async postRerun(
+    rerunView: Extract<ToPreflight, { type: 'rerun' }>['rerun'],
+  ): Promise<void> {
     this.lastRerun = { type: 'rerun', rerun: rerunView };
     await this.post(this.lastRerun);
   }
@@ -244,7 +244,8 @@ class PreflightPanel implements vscode.Disposable {
 }
 
 function toRow(finding: Finding): PreflightRow {
-  const shown = (text: string | null): string | null => (text === null ? null : toDisplay(text, 2000));
+  const shown = (text: string | null): string | null =>
+    text === null ? null : toDisplay(text, 2000);
   return {
     ...finding,
     fact: toDisplay(finding.fact, 300),

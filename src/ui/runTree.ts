@@ -103,7 +103,11 @@ function runItem(head: RunHead): vscode.TreeItem {
   item.iconPath = runIcon(head);
   item.contextValue = hasFailed(head) ? 'run.failed' : `run.${head.state}`;
   item.tooltip = runTooltip(head, end);
-  item.command = { command: 'faultline.openRun', title: 'Open Run', arguments: [{ kind: 'run', head }] };
+  item.command = {
+    command: 'faultline.openRun',
+    title: 'Open Run',
+    arguments: [{ kind: 'run', head }],
+  };
   item.accessibilityInformation = {
     label: `${hasFailed(head) ? 'failed run' : `${head.state} run`} ${item.label as string} on ${head.node}, ${end}`,
   };

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { abortable, delay, mapBounded, Semaphore, throttle, withDeadline } from '../../src/base/async.ts';
+import {
+  abortable,
+  delay,
+  mapBounded,
+  Semaphore,
+  throttle,
+  withDeadline,
+} from '../../src/base/async.ts';
 import { UserError } from '../../src/base/errors.ts';
 
 test('mapBounded keeps the order, runs no more than the limit, and goes on after a failure', async () => {
@@ -24,7 +31,12 @@ test('a deadline rejects with the given error and frees what is held', async () 
   let freed = false;
   const never = new Promise<never>(() => undefined);
   await assert.rejects(
-    withDeadline(never, 5, () => new UserError('x.late', 'Late.'), () => (freed = true)),
+    withDeadline(
+      never,
+      5,
+      () => new UserError('x.late', 'Late.'),
+      () => (freed = true),
+    ),
     { code: 'x.late' },
   );
   assert.ok(freed);

@@ -44,9 +44,13 @@ LogLevel VERBOSE
 ${options.config ?? ''}
 `,
   );
-  const child = spawn('/usr/sbin/sshd', ['-D', '-f', join(dir, 'sshd_config'), '-E', `${dir}/log`], {
-    stdio: 'ignore',
-  });
+  const child = spawn(
+    '/usr/sbin/sshd',
+    ['-D', '-f', join(dir, 'sshd_config'), '-E', `${dir}/log`],
+    {
+      stdio: 'ignore',
+    },
+  );
   const log = (): Promise<string> => readFile(join(dir, 'log'), 'utf8');
   await eventually(async () => {
     if (!(await log()).includes('Server listening')) throw new Error('sshd does not listen');

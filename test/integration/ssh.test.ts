@@ -5,7 +5,7 @@ import { writeFile, readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { splitLines } from '../../src/base/lines.ts';
+import { splitLines, type Line } from '../../src/base/lines.ts';
 import { measureClock } from '../../src/remote/clock.ts';
 import { sshConnector } from '../../src/remote/connect.ts';
 import type { Node } from '../../src/remote/node.ts';
@@ -199,12 +199,9 @@ test('a connection that is killed is noticed, and its programs end with an error
 
 test('a guarded program leaves nothing behind when the connection goes', async () => {
   const shell = await connect();
-  const program = await shell.start(
-    { script: 'sleep 62 & echo "$! $$"; wait' },
-    { guard: true },
-  );
-  const { value } = await splitLines(program.stdout).next();
-  const pids = (value as { text: string }).text.split(' ').map(Number);
+  const program = await shell.start({ script: 'sleep 62 & echo "$! $$"; wait' }, { guard: true });
+  const first = await splitLines(program.stdout).next();
+  const pids = (first.value as Line).text.split(' ').map(Number);
   shell.dispose();
   await eventually(() => {
     for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });

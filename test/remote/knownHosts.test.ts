@@ -48,7 +48,12 @@ const cases: readonly [string, string, string, string][] = [
   ['an authority only', `@cert-authority ${line('h', other)}`, 'h', 'unknown'],
   ['unknown marker', `@junk ${line('h', ours)}`, 'h', 'unknown'],
   ['comment', `#${line('h', other)}`, 'h', 'unknown'],
-  ['CR LF and no last line feed', `${line('g', other).trim()}\r\n${line('h', ours).trim()}`, 'h', 'known'],
+  [
+    'CR LF and no last line feed',
+    `${line('g', other).trim()}\r\n${line('h', ours).trim()}`,
+    'h',
+    'known',
+  ],
   ['broken lines', `h\nh ssh-ed25519\nh ssh-ed25519 !!!\n${line('h', ours)}`, 'h', 'known'],
   ['upper case in the file', line('H', ours), 'h', 'known'],
 ];

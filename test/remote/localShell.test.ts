@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { splitLines, type Line } from '../../src/base/lines.ts';
 import { eventually } from '../fakes/eventually.ts';
 import { LocalShell } from '../../src/remote/localShell.ts';
 
@@ -70,12 +71,9 @@ test('a guarded program keeps its exit code, and ends with all its children when
   const failing = await shell.start({ script: 'exit 5' }, { guard: true });
   assert.deepEqual(await failing.exited, { exitCode: 5, signal: undefined });
 
-  const sleeping = await shell.start(
-    { script: 'sleep 61 & echo $$ $!; wait' },
-    { guard: true },
-  );
-  const [chunk] = (await sleeping.stdout.iterator().next()).value.toString().trim().split('\n');
-  const pids = (chunk as string).split(' ').map(Number);
+  const sleeping = await shell.start({ script: 'sleep 61 & echo $$ $!; wait' }, { guard: true });
+  const first = await splitLines(sleeping.stdout).next();
+  const pids = (first.value as Line).text.split(' ').map(Number);
   sleeping.dispose();
   await sleeping.exited;
   await eventually(() => {

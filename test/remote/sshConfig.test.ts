@@ -28,7 +28,8 @@ async function withConfig(
 
 test('hosts are listed in order, with those of included files, without patterns', async () => {
   const files = {
-    config: 'Include more/*.conf\nHost web-1 web-2\n  User me\nHost *.eu !x\nHost "db"\nInclude none',
+    config:
+      'Include more/*.conf\nHost web-1 web-2\n  User me\nHost *.eu !x\nHost "db"\nInclude none',
     'more/a.conf': 'Host first\nInclude config\n',
   };
   await withConfig(files, async (file) => {
@@ -93,7 +94,17 @@ test('a broken configuration is named with its reason', async () => {
 });
 
 test('names that ssh or a shell could take for something else are refused', () => {
-  const bad = ['-oProxyCommand=x', 'a;b', '`id`', '$(id)', 'a b', '', 'a\nb', '../x', 'x'.repeat(300)];
+  const bad = [
+    '-oProxyCommand=x',
+    'a;b',
+    '`id`',
+    '$(id)',
+    'a b',
+    '',
+    'a\nb',
+    '../x',
+    'x'.repeat(300),
+  ];
   for (const name of bad) assert.equal(isSafeHostName(name), false, name);
   for (const name of ['web-1', '10.0.0.1', 'fe80::1%eth0', 'me@web', 'web_1.eu.']) {
     assert.equal(isSafeHostName(name), true, name);

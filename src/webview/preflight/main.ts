@@ -110,7 +110,11 @@ function actions(view: PreflightView): HTMLElement {
   }
   select.addEventListener('change', () => api.postMessage({ type: 'target', node: select.value }));
   label.append(select);
-  const action = (text: string, type: 'debug' | 'run' | 'terminal' | 'refresh', kind: string): void => {
+  const action = (
+    text: string,
+    type: 'debug' | 'run' | 'terminal' | 'refresh',
+    kind: string,
+  ): void => {
     const button = element('button', kind, text);
     button.addEventListener('click', () => api.postMessage({ type }));
     bar.append(button);
@@ -136,7 +140,10 @@ function findings(view: PreflightView): HTMLElement {
     const details = element('details');
     details.open = showSame;
     details.addEventListener('toggle', () => (showSame = details.open));
-    details.append(element('summary', '', `${same.length} facts are the same`), table(same, 'Same'));
+    details.append(
+      element('summary', '', `${same.length} facts are the same`),
+      table(same, 'Same'),
+    );
     section.append(details);
   }
   return section;
@@ -190,7 +197,11 @@ function drawRerun(rerun: RerunView): void {
   }
   const verdict = element(
     'p',
-    rerun.state === 'running' ? 'verdict' : rerun.sameFailure ? 'verdict same-failure' : 'verdict other',
+    rerun.state === 'running'
+      ? 'verdict'
+      : rerun.sameFailure
+        ? 'verdict same-failure'
+        : 'verdict other',
     rerun.state === 'running' ? 'Running …' : rerun.text,
   );
   verdict.setAttribute('role', 'status');
@@ -200,4 +211,3 @@ function drawRerun(rerun: RerunView): void {
   panel.replaceChildren(verdict, output);
   output.scrollTop = output.scrollHeight;
 }
-
