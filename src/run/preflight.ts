@@ -3,9 +3,10 @@
 import type { CurrentFacts } from './current.ts';
 import { isRedacted, type RecordedValue, type RunRecord } from './runRecord.ts';
 import {
+  compareSeverity,
+  interpreterSeverity,
   packageSeverity,
   variableSeverity,
-  compareSeverity,
   type Severity,
 } from '../env/severity.ts';
 
@@ -247,7 +248,7 @@ function interpreterFindings(record: RunRecord, now: CurrentFacts): Finding[] {
           'interpreter',
           recorded.version,
           now.interpreter.version,
-          packageSeverity(recorded.version, now.interpreter.version),
+          interpreterSeverity(recorded.version, now.interpreter.version),
         ),
       ];
 }

@@ -58,7 +58,6 @@ export class PreflightPanels implements vscode.Disposable {
       vscode.ViewColumn.Active,
       { enableScripts: true, localResourceRoots: [this.extensionUri] },
     );
-    panel.iconPath = new vscode.ThemeIcon('debug-restart');
     panel.webview.html = webviewHtml(panel.webview, this.extensionUri, {
       title: 'Preflight',
       script: 'preflight',
