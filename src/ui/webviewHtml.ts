@@ -40,6 +40,7 @@ ${styles.map((name) => `<link rel="stylesheet" href="${uri('media', `${name}.css
 <title>${escapeAttribute(title)}</title>
 </head>
 <body>
+<main id="root"></main>
 <script nonce="${nonce}" src="${uri('dist', 'webview', `${script}.js`)}"></script>
 </body>
 </html>
