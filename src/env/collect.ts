@@ -1,10 +1,10 @@
 // Takes a snapshot of a node: one script over one channel, whatever arrives in time.
 
 import { randomBytes } from 'node:crypto';
-import { UserError } from '../base/errors.ts';
+import { isAbort, UserError } from '../base/errors.ts';
 import { formatIso } from '../base/time.ts';
 import { probeSource } from '../probe/sources.ts';
-import type { ClockOffset } from '../remote/node.ts';
+import type { ClockOffset, Node, NodeAccess } from '../remote/node.ts';
 import type { RemoteProcess, Shell } from '../remote/shell.ts';
 import {
   snapshotFormat,
@@ -30,6 +30,22 @@ export interface SnapshotOptions {
   readonly timeoutMs?: number;
   /** Our clock in epoch milliseconds. Default: `Date.now`. */
   readonly now?: () => number;
+}
+
+/** Connects when needed. Errors: what the connection throws, and those of `takeSnapshot`. */
+export async function snapshotNode(
+  access: NodeAccess,
+  node: Node,
+  key: RedactionKey,
+  signal?: AbortSignal,
+): Promise<EnvSnapshot> {
+  const shell = await access.shell(node, signal);
+  const clock = await access.clock(node, signal).catch((error: unknown) => {
+    if (isAbort(error)) throw error;
+    // A clock that cannot be measured is a missing fact of the snapshot, not the end of it.
+    return undefined;
+  });
+  return takeSnapshot(shell, { node: node.name, clock, key }, signal);
 }
 
 const defaultTimeoutMs = 20_000;

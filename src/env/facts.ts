@@ -1,7 +1,13 @@
 // What facts.sh printed → the chapters of a snapshot. Pure: every answer a node may give, also a broken or
 // hostile one, becomes facts or a sentence why there are none.
 
-import type { EnvSnapshot, PythonInterpreter, Disk, Unavailable, Variables } from './envSnapshot.ts';
+import type {
+  EnvSnapshot,
+  PythonInterpreter,
+  Disk,
+  Unavailable,
+  Variables,
+} from './envSnapshot.ts';
 import { decodeText, pairUp, splitNul, type Section } from './sections.ts';
 
 export type Sections = ReadonlyMap<string, Section>;
@@ -152,9 +158,10 @@ function readCount(text: string | undefined): number | undefined {
 // --- User and limits ----------------------------------------------------------------------------------------
 
 function readUser(sections: Sections, plain: ReadonlyMap<string, string>): Chapters['user'] {
-  const match = /^uid=(\d+)(?:\((.*?)\))? gid=(\d+)(?:\(.*?\))?(?: groups=(.*?))?(?: context=.*)?$/.exec(
-    textOf(sections, 'id').trim(),
-  );
+  const match =
+    /^uid=(\d+)(?:\((.*?)\))? gid=(\d+)(?:\(.*?\))?(?: groups=(.*?))?(?: context=.*)?$/.exec(
+      textOf(sections, 'id').trim(),
+    );
   if (match === null) return whyMissing(sections.get('id'), 'id');
   const [, uid = '', name, gid, groups = ''] = match;
   const account = textOf(sections, 'passwd').trim().split(':');
@@ -163,7 +170,8 @@ function readUser(sections: Sections, plain: ReadonlyMap<string, string>): Chapt
     name: name ?? uid,
     uid: Number(uid),
     gid: Number(gid),
-    groups: groups === '' ? [] : groups.split(',').map((group) => /\((.*)\)$/.exec(group)?.[1] ?? group),
+    groups:
+      groups === '' ? [] : groups.split(',').map((group) => /\((.*)\)$/.exec(group)?.[1] ?? group),
     home: account[5] ?? plain.get('HOME') ?? '',
     shell: account[6] ?? plain.get('SHELL') ?? '',
   };
@@ -241,7 +249,8 @@ function readLocale(sections: Sections, plain: ReadonlyMap<string, string>): Cha
   const variables = [...plain].filter(([name]) => /^(LANG|LANGUAGE|LC_[A-Z]+)$/.test(name));
   const name = textOf(sections, 'charmap').trim();
   return {
-    source: name === '' ? 'the variables of a plain command' : 'the variables of a plain command, locale',
+    source:
+      name === '' ? 'the variables of a plain command' : 'the variables of a plain command, locale',
     variables: Object.fromEntries(variables),
     charmap: name === '' ? null : name,
   };
@@ -251,7 +260,10 @@ function timezoneFields(sections: Sections): ReadonlyMap<string, string> {
   return new Map(pairUp(splitNul(sections.get('timezone')?.content ?? Buffer.alloc(0))));
 }
 
-function readTimezone(sections: Sections, plain: ReadonlyMap<string, string>): Chapters['timezone'] {
+function readTimezone(
+  sections: Sections,
+  plain: ReadonlyMap<string, string>,
+): Chapters['timezone'] {
   const fields = timezoneFields(sections);
   const [, abbreviation, offset = ''] = fields.get('now')?.split(' ') ?? [];
   if (abbreviation === undefined) return whyMissing(sections.get('timezone'), 'date');
@@ -301,7 +313,9 @@ function readMounts(lines: readonly string[]): ReadonlyMap<string, Mount> {
 
 /** /proc/mounts writes blanks and backslashes as octal escapes. */
 function unescapeMount(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(parseInt(octal, 8)),
+  );
 }
 
 /** Two tables of df: kibibytes, a line of RS, inodes. */
@@ -333,14 +347,19 @@ function readDfTable(text: string): {
   readonly used: number;
   readonly available: number;
 }[] {
-  return text.split('\n').filter(isUsable).flatMap((line) => {
-    const match = /^(.{1,4096}?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(?:\d+%|-)\s+(\/.{0,4096})$/.exec(line);
-    if (match === null) return [];
-    const [, device = '', total, used, available, mount = ''] = match;
-    return [
-      { device, mount, total: Number(total), used: Number(used), available: Number(available) },
-    ];
-  });
+  return text
+    .split('\n')
+    .filter(isUsable)
+    .flatMap((line) => {
+      const match = /^(.{1,4096}?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(?:\d+%|-)\s+(\/.{0,4096})$/.exec(
+        line,
+      );
+      if (match === null) return [];
+      const [, device = '', total, used, available, mount = ''] = match;
+      return [
+        { device, mount, total: Number(total), used: Number(used), available: Number(available) },
+      ];
+    });
 }
 
 // --- Variables ----------------------------------------------------------------------------------------------
@@ -386,9 +405,7 @@ function readLoginShell(sections: Sections, redact: Redact): Chapters['env']['lo
   return {
     source: `${shell} as a login shell`,
     shell,
-    variables: redact(
-      Object.fromEntries(readEnvironment(section.content.subarray(markerEnd + 1))),
-    ),
+    variables: redact(Object.fromEntries(readEnvironment(section.content.subarray(markerEnd + 1)))),
   };
 }
 
@@ -411,7 +428,8 @@ function readPythons(sections: Sections): Chapters['pythons'] {
     const current = interpreters.at(-1);
     at += 2;
     if (field === 'note') notes.push(value);
-    else if (field === 'python') interpreters.push({ executable: value, fields: new Map(), foundBy: [], packages: [] });
+    else if (field === 'python')
+      interpreters.push({ executable: value, fields: new Map(), foundBy: [], packages: [] });
     else if (field === 'package') current?.packages.push([value, tokens[at++] ?? '']);
     else if (field === 'foundBy') current?.foundBy.push(value);
     else current?.fields.set(field, value);
@@ -430,7 +448,12 @@ interface InterpreterFields {
   readonly packages: [string, string][];
 }
 
-function toInterpreter({ executable, fields, foundBy, packages }: InterpreterFields): PythonInterpreter {
+function toInterpreter({
+  executable,
+  fields,
+  foundBy,
+  packages,
+}: InterpreterFields): PythonInterpreter {
   const field = (name: string): string => fields.get(name) ?? '';
   return {
     executable,

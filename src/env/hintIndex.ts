@@ -15,7 +15,7 @@ const prefixLength = 3;
 export class HintIndex<T> {
   private readonly entries: readonly T[];
   /** Hints by the hash of their first three characters: five bits of each, so a fourth falls out. */
-  private readonly byPrefix: (readonly Hint[] | undefined)[] = new Array(1 << hashBits);
+  private readonly byPrefix = new Array<readonly Hint[] | undefined>(1 << hashBits);
   /** Hints shorter than that are looked for one by one. */
   private readonly short: Hint[] = [];
 

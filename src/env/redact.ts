@@ -56,7 +56,11 @@ function isDistinctive(secret: string): boolean {
   return secret.length >= 16 || (secret.length >= 8 && kinds.length >= 2);
 }
 
-function maskValue(value: string, reason: RedactedValue['reason'], key: RedactionKey): RedactedValue {
+function maskValue(
+  value: string,
+  reason: RedactedValue['reason'],
+  key: RedactionKey,
+): RedactedValue {
   return { redacted: true, reason, length: encodeText(value).length, hash: hashSecret(value, key) };
 }
 
@@ -132,7 +136,10 @@ function readWord(
     const [prefix, dashes, name = ''] = pair;
     const value = word.slice(prefix.length);
     const isSecret = dashes === '' ? isSecretName : isSecretOption;
-    return { secretFrom: isSecret(name, value, rules) ? prefix.length : undefined, nextPart: undefined };
+    return {
+      secretFrom: isSecret(name, value, rules) ? prefix.length : undefined,
+      nextPart: undefined,
+    };
   }
   const isBefore =
     next !== undefined &&

@@ -30,15 +30,13 @@ export function readVersioned(value: unknown, format: VersionedFormat): unknown 
       { hint: 'Update Faultline.' },
     );
   }
-  return format.upgrades
-    .slice(value.version - 1)
-    .reduce<Readonly<Record<string, unknown>>>(
-      (document, upgrade, index) => ({
-        ...upgrade(document),
-        version: (value.version as number) + index + 1,
-      }),
-      value,
-    );
+  return format.upgrades.slice(value.version - 1).reduce<Readonly<Record<string, unknown>>>(
+    (document, upgrade, index) => ({
+      ...upgrade(document),
+      version: (value.version as number) + index + 1,
+    }),
+    value,
+  );
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,0 +1,194 @@
+// Which Python interpreters and packages differ. Interpreters are matched by where they are, then by what
+// they are for: /srv/shop/venv here and /opt/shop/venv there are both the shop's.
+
+import type { Comparable, ComparablePython } from './comparable.ts';
+import type { Findings, RankedDifference } from './difference.ts';
+import {
+  compareSeverity,
+  interpreterSeverity,
+  lessSevere,
+  packageSeverity,
+  type Severity,
+} from './severity.ts';
+
+interface Match {
+  readonly a: ComparablePython;
+  readonly b: ComparablePython;
+}
+
+export function comparePythons(left: Comparable, right: Comparable): Findings {
+  if (left.pythons === undefined || right.pythons === undefined) return { differences: [] };
+  const { matches, onlyA, onlyB } = matchPythons(left.pythons, right.pythons);
+  const missing = [
+    ...(right.hasAllPythons === true ? onlyA.map((python) => onOneSide(python, 'a', right)) : []),
+    ...(left.hasAllPythons === true ? onlyB.map((python) => onOneSide(python, 'b', left)) : []),
+  ];
+  return {
+    differences: [
+      ...matches.flatMap(compareVersions),
+      ...missing,
+      ...joinEqual(matches.flatMap(comparePackages)),
+    ],
+  };
+}
+
+export function matchPythons(
+  a: readonly ComparablePython[],
+  b: readonly ComparablePython[],
+): {
+  readonly matches: readonly Match[];
+  readonly onlyA: readonly ComparablePython[];
+  readonly onlyB: readonly ComparablePython[];
+} {
+  const matches: Match[] = [];
+  let restA = a;
+  let restB = b;
+  const keys: readonly ((python: ComparablePython) => string)[] = [
+    (python) => (python.prefix === '' ? '' : `${python.prefix} ${minorOf(python.version)}`),
+    (python) => python.prefix,
+    (python) => python.executable,
+    roleOf,
+  ];
+  for (const keyOf of keys) {
+    const taken = new Set<ComparablePython>();
+    for (const python of restA) {
+      const key = keyOf(python);
+      const isSame = (other: ComparablePython): boolean =>
+        keyOf(other) === key && !taken.has(other);
+      const others = key === '' ? [] : restB.filter(isSame);
+      const isAlone = restA.filter((other) => keyOf(other) === key).length === 1;
+      // A role that several have tells nothing.
+      const other = keyOf === roleOf && (others.length > 1 || !isAlone) ? undefined : others[0];
+      if (other === undefined) continue;
+      matches.push({ a: python, b: other });
+      taken.add(python);
+      taken.add(other);
+    }
+    restA = restA.filter((python) => !taken.has(python));
+    restB = restB.filter((python) => !taken.has(python));
+  }
+  return { matches, onlyA: restA, onlyB: restB };
+}
+
+/** What an interpreter is for, wherever it lies; '' when its place does not tell. */
+function roleOf({ isVenv, prefix }: ComparablePython): string {
+  if (!isVenv) return '';
+  const [parent = '', name = ''] = prefix.split('/').slice(-2);
+  return `${parent}/${name}`;
+}
+
+function minorOf(version: string): string {
+  return version.split('.').slice(0, 2).join('.');
+}
+
+/** A program runs with it, or it was made for one program. */
+function isImportant({ isVenv, isInUse }: ComparablePython): boolean {
+  return isVenv || isInUse === true;
+}
+
+function elsewhere({ a, b }: Match): string | null {
+  return a.prefix === b.prefix ? null : `compared with ${b.prefix}`;
+}
+
+function onOneSide(python: ComparablePython, side: 'a' | 'b', other: Comparable): RankedDifference {
+  const count = Object.keys(python.packages).length;
+  const text = `${describeVersion(python)}, ${count} ${count === 1 ? 'package' : 'packages'}`;
+  return {
+    path: `python.${python.prefix}`,
+    chapters: ['python'],
+    a: side === 'a' ? text : null,
+    b: side === 'b' ? text : null,
+    severity: isImportant(python) ? 'high' : python.prefix === '/usr' ? 'medium' : 'low',
+    weight: isImportant(python) ? 70 : 32,
+    note: `not on ${other.label}`,
+  };
+}
+
+function describeVersion({ implementation, version }: ComparablePython): string {
+  return implementation === 'cpython' ? version : `${implementation} ${version}`;
+}
+
+function compareVersions(match: Match): RankedDifference[] {
+  const { a, b } = match;
+  const [left, right] = [describeVersion(a), describeVersion(b)];
+  if (left === right) return [];
+  const severity =
+    a.implementation === b.implementation ? interpreterSeverity(a.version, b.version) : 'high';
+  const isUsed = isImportant(a) || isImportant(b);
+  return [
+    {
+      path: `python.${a.prefix}.version`,
+      chapters: ['python'],
+      a: left,
+      b: right,
+      severity: isUsed ? severity : lessSevere(severity),
+      weight: 100,
+      note: elsewhere(match),
+    },
+  ];
+}
+
+/** They install packages; programs do not import them. */
+const tools = new Set(['pip', 'setuptools', 'wheel', 'virtualenv', 'pipx', 'poetry', 'uv']);
+
+const weights: Readonly<Record<Severity, number>> = { high: 83, medium: 60, low: 30, info: 0 };
+
+interface PackageDifference extends RankedDifference {
+  readonly name: string;
+  readonly prefix: string;
+}
+
+function comparePackages(match: Match): PackageDifference[] {
+  const { a, b } = match;
+  const left = new Map(Object.entries(a.packages));
+  const right = new Map(Object.entries(b.packages));
+  return [...new Set([...left.keys(), ...right.keys()])].flatMap((name) => {
+    const [x, y] = [left.get(name) ?? null, right.get(name) ?? null];
+    const severity = judgePackage(name, x, y, isImportant(a) || isImportant(b));
+    if (x === y) return [];
+    const isEqual = severity === 'info';
+    return [
+      {
+        name,
+        prefix: a.prefix,
+        path: `packages.${a.prefix}.${name}`,
+        chapters: ['python'] as const,
+        a: x,
+        b: y,
+        severity,
+        weight: weights[severity],
+        note: isEqual ? 'two spellings of one version' : elsewhere(match),
+      },
+    ];
+  });
+}
+
+function judgePackage(name: string, a: string | null, b: string | null, isUsed: boolean): Severity {
+  const plain = packageSeverity(a, b);
+  if (plain === 'info') return 'info';
+  if (tools.has(name)) return 'low';
+  if (a === null || b === null) return isUsed ? 'high' : 'low';
+  return isUsed ? plain : lessSevere(plain);
+}
+
+/**
+ * A virtual environment that also sees the system's packages repeats their differences: the worst is kept
+ * and says where else.
+ */
+function joinEqual(differences: readonly PackageDifference[]): RankedDifference[] {
+  const groups = new Map<string, PackageDifference[]>();
+  for (const difference of differences) {
+    const key = JSON.stringify([difference.name, difference.a, difference.b]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [difference]);
+    else group.push(difference);
+  }
+  return [...groups.values()].map((group) => {
+    const [worst, ...others] = [...group].sort((x, y) => compareSeverity(x.severity, y.severity));
+    const { name: _name, prefix: _prefix, ...difference } = worst as PackageDifference;
+    const also =
+      others.length === 0 ? null : `also in ${others.map(({ prefix }) => prefix).join(', ')}`;
+    const note = [difference.note, also].filter((text) => text !== null).join('; ');
+    return { ...difference, note: note === '' ? null : note };
+  });
+}
