@@ -1,7 +1,7 @@
 /** What has to be stopped when we stop, however that comes: Ctrl-C, SIGTERM, a closed terminal. */
-import { stopWithParent } from './node24.mjs';
+import { onOrphaned } from './node24.mjs';
 
-/** A second Ctrl-C within this time is impatience; the first is still being worked on. */
+/** After which we leave: whatever hangs, the leashes of what we started end it. */
 const STOP_TIMEOUT_MS = 20_000;
 
 export class CleanUp {
@@ -27,14 +27,14 @@ export class CleanUp {
   onSignal(onStop) {
     let stopping = false;
     const stop = () => {
-      if (stopping) process.exit(1);
+      if (stopping) process.exit(1); // The second Ctrl-C: at once.
       stopping = true;
       onStop();
     };
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
       process.on(signal, stop);
     }
-    stopWithParent(stop);
+    onOrphaned(stop);
   }
 
   /** Whether everything is being stopped. */

@@ -5,7 +5,11 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { parse as parseJsonc } from 'jsonc-parser';
 import { describeError, UserError } from '../../src/base/errors.ts';
-import { ensureCodeServer, startCodeServer } from '../e2e/harness/codeServer.mjs';
+import {
+  ensureCodeServer,
+  isCodeServerInstalled,
+  startCodeServer,
+} from '../e2e/harness/codeServer.mjs';
 import { startFleet } from '../fleet/fleet.ts';
 import { CleanUp } from './cleanUp.mjs';
 import { findDesktopCode, startDesktopCode } from './desktopCode.mjs';
@@ -85,7 +89,7 @@ async function bringUp(options, cleanUp) {
   await installFleetPackages('npm start');
   await step('Building and packaging the extension', packageIfChanged);
   const desktop = options.open ? await findDesktopCode() : undefined;
-  if (desktop === undefined) {
+  if (desktop === undefined && !isCodeServerInstalled()) {
     await step('Installing code-server, a VS Code for the browser', (onProgress) =>
       ensureCodeServer({ onProgress }),
     );

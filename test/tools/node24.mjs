@@ -6,12 +6,14 @@
  * Node's own modules only: this runs on Node 20 too.
  */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { inProject } from './project.mjs';
 import { exitWith, Stop } from './stop.mjs';
 
 const NEEDED_MAJOR = 24;
+const PARENT_CHECK_MS = 500;
 
 const major = (/** @type {string} */ version) => Number(version.replace(/^v/, '').split('.')[0]);
 
@@ -51,29 +53,50 @@ export async function continueOnNode24() {
  * @returns {Promise<number>} its exit code; 128 + n when signal n ended it
  */
 async function runOnNode24(argv) {
-  // The fourth channel ends with this process, however that ends: see `stopWithParent`.
-  const child = spawn(toolNode(), argv, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
+  const child = spawn(toolNode(), argv, { stdio: 'inherit' });
   // Ctrl-C reaches the whole terminal group, the child included; the others come to us alone.
   process.on('SIGINT', () => undefined);
   for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP'])) {
     process.on(signal, () => child.kill(signal));
   }
+  onOrphaned(() => child.kill('SIGTERM'));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)));
+    child.on('exit', (code, signal) => resolve(code ?? 128 + signalNumber(signal)));
   });
 }
 
+/** @param {NodeJS.Signals | null} signal */
+const signalNumber = (signal) => (signal === null ? 0 : constants.signals[signal]);
+
 /**
- * Calls `stop` when the Node that started this one through `runOnNode24` is gone without a word.
+ * Calls `stop` when the process that started this one is gone. npm, for one, ends at SIGTERM without
+ * a word to the programs behind its shell; that shell lives on when npm is killed.
  *
  * @param {() => void} stop
  */
-export function stopWithParent(stop) {
-  if (process.channel === undefined) return;
-  process.on('disconnect', stop);
-  // Listening alone must not keep a finished program alive.
-  process.channel.unref();
+export function onOrphaned(stop) {
+  const byNpm = process.env['npm_lifecycle_event'] !== undefined;
+  const ancestors = () => `${process.ppid} ${byNpm ? parentOf(process.ppid) : ''}`;
+  const first = ancestors();
+  const timer = setInterval(() => {
+    if (ancestors() === first) return;
+    clearInterval(timer);
+    stop();
+  }, PARENT_CHECK_MS);
+  timer.unref();
+}
+
+/**
+ * @param {number} pid
+ * @returns {string} its parent's pid; empty where there is no /proc, or no such process
+ */
+function parentOf(pid) {
+  try {
+    return /^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+  } catch {
+    return '';
+  }
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -29,6 +30,7 @@ const VERSION = '4.139.1';
 
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
 const START_TIMEOUT_MS = 60_000;
+const MAX_SOCKET_PATH = 100;
 
 /** @typedef {import('../../tools/progress.mjs').OnProgress} OnProgress */
 
@@ -38,6 +40,9 @@ const home = path.join(cacheDir, `code-server-${VERSION}`);
 const packageDir = (/** @type {string} */ installDir) =>
   path.join(installDir, 'node_modules', 'code-server');
 
+/** @returns {boolean} */
+export const isCodeServerInstalled = () => existsSync(home);
+
 /**
  * Installs code-server when it is missing. It appears under its name only when it is complete, so
  * that an interrupted installation is never used.
@@ -46,7 +51,7 @@ const packageDir = (/** @type {string} */ installDir) =>
  * @returns {Promise<void>}
  */
 export async function ensureCodeServer({ onProgress = () => undefined } = {}) {
-  if (existsSync(home)) return;
+  if (isCodeServerInstalled()) return;
   const installDir = `${home}.${process.pid}-${randomBytes(3).toString('hex')}.partial`;
   mkdirSync(installDir, { recursive: true });
   try {
@@ -183,9 +188,9 @@ export async function startCodeServer({
   mkdirSync(userDataDir, { recursive: true, mode: 0o700 });
   mkdirSync(extensionsDir, { recursive: true, mode: 0o700 });
   writeUserSettings(userDataDir, settings);
-  // A Unix socket's path has room for some 100 characters: not below the project's folder.
-  const socketDir = mkdtempSync(path.join(tmpdir(), 'faultline-code-'));
-  const socketPath = path.join(socketDir, 'server');
+  chmodSync(userDataDir, 0o700);
+  const sockets = socketFolder(userDataDir);
+  const socketPath = path.join(sockets.dir, 'server');
   const logFile = path.join(userDataDir, 'code-server.log');
   const common = {
     entry: path.join(packageDir(home), 'out', 'node', 'entry.js'),
@@ -207,7 +212,7 @@ export async function startCodeServer({
       ...common.dirs,
       ...['--config', path.join(userDataDir, 'code-server.yaml')],
       ...['--auth', 'none', '--socket', socketPath, '--socket-mode', '600'],
-      ...['--session-socket', path.join(socketDir, 'session')],
+      ...['--session-socket', path.join(sockets.dir, 'session')],
       ...['--disable-telemetry', '--disable-update-check', '--disable-workspace-trust'],
       ...['--disable-getting-started-override', '--disable-proxy', '--ignore-last-opened'],
     ],
@@ -216,7 +221,7 @@ export async function startCodeServer({
   const stop = async () => {
     await gate.close();
     await server.stop();
-    rmSync(socketDir, { recursive: true, force: true });
+    sockets.remove();
   };
   try {
     await untilHealthy(socketPath, server, logFile);
@@ -228,13 +233,28 @@ export async function startCodeServer({
   if (folder === undefined) query.set('ew', 'true');
   else query.set('folder', path.resolve(folder));
   return {
-    url: `${gate.origin}/?${query}`,
+    url: `${gate.origin}/?${query.toString()}`,
     origin: gate.origin,
     pid: server.pid,
     logFile,
     ended: server.ended,
     stop,
   };
+}
+
+/**
+ * A folder for Unix sockets that is ours alone. A socket's path has room for some 100 bytes only.
+ *
+ * @param {string} userDataDir
+ * @returns {{ dir: string, remove: () => void }}
+ */
+function socketFolder(userDataDir) {
+  const longestName = '/session';
+  if (Buffer.byteLength(userDataDir) + longestName.length < MAX_SOCKET_PATH) {
+    return { dir: userDataDir, remove: () => undefined };
+  }
+  const dir = mkdtempSync(path.join(tmpdir(), 'faultline-code-'));
+  return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }
 
 /**
