@@ -119,7 +119,7 @@ SECRET_PATTERNS = json.loads(r'''
     {"id": "private-key", "flags": "", "hints": ["private key"], "pattern": "-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[\\s\\S]{0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|[\\s\\S]{0,20000})"},
     {"id": "age-secret-key", "flags": "", "hints": ["age-secret-key-"], "pattern": "\\bAGE-SECRET-KEY-1[0-9A-Z]{58}"},
     {"id": "url-credentials", "flags": "i", "hints": ["://"], "pattern": "[a-z0-9+.-]{1,30}://[^\\s/:@\"'<>]{0,200}:([^\\s/\"'<>]{1,400})@"},
-    {"id": "jwt", "flags": "", "hints": ["eyj"], "pattern": "\\beyJ[A-Za-z0-9_-]{10,4000}\\.[A-Za-z0-9_-]{10,4000}(?:\\.[A-Za-z0-9_-]{0,2000})?"},
+    {"id": "jwt", "flags": "", "hints": ["eyj"], "pattern": "(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,4000}\\.[A-Za-z0-9_-]{10,4000}(?:\\.[A-Za-z0-9_-]{0,2000})?"},
     {"id": "authorization-header", "flags": "i", "hints": ["authorization"], "pattern": "authorization[\"']?\\s{0,3}[:=]\\s{0,3}[\"']?(?:(?:bearer|basic|token|digest|apikey)\\s{1,3})?([^\\s\"',;]{8,4000})"},
     {"id": "bearer", "flags": "i", "hints": ["bearer"], "pattern": "\\bbearer\\s{1,3}(?=[A-Za-z._~+/-]{0,200}[0-9])([A-Za-z0-9._~+/-]{16,4000}=*)"},
     {"id": "aws-access-key-id", "flags": "", "hints": ["akia", "asia", "abia", "acca"], "pattern": "\\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\\b"},
@@ -146,7 +146,7 @@ SECRET_PATTERNS = json.loads(r'''
     {"id": "twilio-key", "flags": "", "hints": ["sk"], "pattern": "\\bSK[0-9a-f]{32}\\b"},
     {"id": "sendgrid-token", "flags": "", "hints": ["sg."], "pattern": "\\bSG\\.[A-Za-z0-9_=.-]{66}"},
     {"id": "mail-service-key", "flags": "", "hints": ["-us", "key-"], "pattern": "\\b(?:[0-9a-f]{32}-us[0-9]{1,2}|key-[0-9a-f]{32})\\b"},
-    {"id": "sk-api-key", "flags": "", "hints": ["sk-"], "pattern": "\\bsk-(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{20,300}"},
+    {"id": "sk-api-key", "flags": "", "hints": ["sk-"], "pattern": "(?<![A-Za-z0-9_-])sk-(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{20,300}"},
     {"id": "huggingface-token", "flags": "", "hints": ["hf_", "api_org_"], "pattern": "\\b(?:hf_[A-Za-z0-9]{30,60}|api_org_[A-Za-z]{34})\\b"},
     {"id": "databricks-token", "flags": "", "hints": ["dapi"], "pattern": "\\bdapi[a-f0-9]{32}(?:-[0-9])?\\b"},
     {"id": "digitalocean-token", "flags": "", "hints": ["doo_v1_", "dop_v1_", "dor_v1_"], "pattern": "\\bdo[opr]_v1_[a-f0-9]{64}"},
@@ -239,10 +239,10 @@ def compile_rules(patterns):
         'decoys': any_of(patterns['decoyValues']),
         'argv_names': any_of(patterns['argvSecretNames']),
         'argv_harmless': any_of(patterns['argvHarmlessNames']),
+        # Compiled when a hint is first met: most runs meet few.
         'values': [
-            (entry['hints'],
-             re.compile(entry['pattern'],
-                        re.ASCII | (re.IGNORECASE if 'i' in entry['flags'] else 0)))
+            (entry['hints'], entry['pattern'],
+             re.ASCII | (re.IGNORECASE if 'i' in entry['flags'] else 0))
             for entry in patterns['secretValues']
         ],
         'options': patterns['argvOptions'],
@@ -290,16 +290,18 @@ def is_secret_option(name, value):
         return False
     if not matches(RULES['argv_names'], words) or matches(RULES['harmless_values'], value):
         return False
+    if matches(RULES['path_names'], words) and matches(RULES['path_value'], value):
+        return False
     return not (re.search('key|cred', words) and matches(RULES['path_value'], value))
 
 
 def secret_spans(text):
     """(start, end) of every secret that its shape gives away, in no particular order."""
     lower = text.lower()
-    for hints, regex in RULES['values']:
+    for hints, pattern, flags in RULES['values']:
         if not any(hint in lower for hint in hints):
             continue
-        for match in regex.finditer(text):
+        for match in re.compile(pattern, flags).finditer(text):
             group = 1 if match.re.groups and match.group(1) is not None else 0
             if not matches(RULES['decoys'], match.group(group)):
                 yield match.span(group)
@@ -439,13 +441,15 @@ class Redactor:
     def text(self, text):
         """Text with learnt secrets and everything of a secret's shape masked."""
         text = self.known(text)
-        for start, end in sorted(self._disjoint(secret_spans(text)), reverse=True):
-            text = text[:start] + self.mask(text[start:end]) + text[end:]
-        return text
+        shown, at = [], 0
+        for start, end in self._disjoint(secret_spans(text)):
+            shown += [text[at:start], self.mask(text[start:end])]
+            at = end
+        return ''.join(shown) + text[at:]
 
     @staticmethod
     def _disjoint(spans):
-        """Overlapping spans joined, so that no part of a secret is left between two masks."""
+        """In order, with overlapping ones joined: no part of a secret is left between two masks."""
         joined = []
         for start, end in sorted(spans):
             if joined and start < joined[-1][1]:
