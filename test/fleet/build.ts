@@ -21,7 +21,7 @@ export interface BuildOptions {
   readonly dir: string;
   readonly mode: FleetMode | 'auto';
   readonly load: boolean;
-  onProgress(text: string): void;
+  readonly onProgress: (text: string) => void;
 }
 
 const REACHABLE_TIMEOUT_MS = 15_000;

@@ -91,6 +91,8 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+// a reader that has gone away, as `head` does, must not end the fleet
+process.stdout.on('error', () => {});
 try {
   const { command, options } = readOptions(process.argv.slice(2));
   process.exitCode = await commands[command]?.(options);

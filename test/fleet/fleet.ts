@@ -88,7 +88,7 @@ export interface FleetOptions {
   /** Whether the fleet outlives this process, until somebody attaches and stops it. Default: no. */
   readonly detached?: boolean;
   /** Told at each step, in a sentence or less. */
-  onProgress?(text: string): void;
+  readonly onProgress?: (text: string) => void;
 }
 
 /**

@@ -58,13 +58,17 @@ export function readState(dir: string): FleetState | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  const state = JSON.parse(text) as FleetState;
-  if (state.format !== 'faultline.fleet' || state.version !== 1) {
+  const state = JSON.parse(text) as FleetState | { format?: unknown; version?: unknown };
+  if (!isFleetState(state)) {
     throw new UserError('fleet.unknownState', `${fileOf(dir)} is not a demo fleet's state.`, {
       hint: 'Choose another directory.',
     });
   }
   return state;
+}
+
+function isFleetState(value: { format?: unknown; version?: unknown }): value is FleetState {
+  return value.format === 'faultline.fleet' && value.version === 1;
 }
 
 /** A fleet's own record, kept on disk at every change. */
