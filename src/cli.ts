@@ -2,10 +2,15 @@
 
 import { UserError, describeError, isAbort } from './base/errors.ts';
 import { exitCodes, wrongUse, type CliCommand, type CliContext } from './cli/context.ts';
+import { envCommand } from './cli/env.ts';
 import { nodesCommand } from './cli/nodes.ts';
+import { profileCommand } from './cli/profile.ts';
+import { preflightCommand, rerunCommand, runCommand, runsCommand, showCommand } from './cli/runs.ts';
 import { sshConnector } from './remote/connect.ts';
 import { NodeRegistry } from './remote/nodeRegistry.ts';
 import { combineNodes, readSettings } from './remote/settings.ts';
+import { environmentOfRun } from './run/runEnvironment.ts';
+import { findRun } from './run/runStore.ts';
 
 const usage = `Usage: faultline COMMAND [ARGUMENT…] [--settings FILE] [--ssh-config FILE] [--json]
 
@@ -26,6 +31,16 @@ Times are ISO 8601 or an age such as 10m. The settings file is JSONC with "fault
 
 const commands: Readonly<Record<string, CliCommand>> = {
   nodes: nodesCommand,
+  env: envCommand({
+    resolveRun: async (run, { access, signal }) =>
+      environmentOfRun((await findRun(access, access.nodes, run, signal)).record),
+  }),
+  run: runCommand,
+  runs: runsCommand,
+  show: showCommand,
+  preflight: preflightCommand,
+  rerun: rerunCommand,
+  profile: profileCommand,
 };
 
 interface GlobalOptions {

@@ -14,7 +14,7 @@ const valueSchema = v.union([
   v.string(),
   v.object({
     redacted: v.literal(true),
-    reason: v.string(),
+    reason: v.fallback(v.picklist(['name', 'value']), 'name'),
     length: v.number(),
     hash: v.string(),
   }),

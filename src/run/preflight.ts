@@ -5,6 +5,7 @@ import { isRedacted, type RecordedValue, type RunRecord } from './runRecord.ts';
 import {
   compareSeverity,
   interpreterSeverity,
+  lessSevere,
   packageSeverity,
   variableSeverity,
   type Severity,
@@ -194,7 +195,10 @@ function variableFindings(record: RunRecord, now: CurrentFacts, suspects: Suspec
     const before = display(recorded);
     const after = display(current);
     if (before === after) return same(fact, before);
-    const severity = suspects.isNamed(name) ? 'high' : variableSeverity(name, before, after);
+    // The rerun restores every variable, so a difference changes less than it would for a plain start.
+    const severity = suspects.isNamed(name)
+      ? 'high'
+      : lessSevere(variableSeverity(name, before, after));
     return differs(fact, before, after, severity, variableNote(recorded, current));
   });
 }

@@ -9,7 +9,7 @@ export const runRecordVersion = 1;
 const redactedSchema = v.object({
   redacted: v.literal(true),
   /** Whether the variable's name or the look of its value gave it away. */
-  reason: v.optional(v.string(), 'name'),
+  reason: v.fallback(v.picklist(['name', 'value']), 'name'),
   length: v.number(),
   /** First 8 hex digits of HMAC-SHA256 with the record's own salt: tells equal from different. */
   hash: v.string(),

@@ -104,9 +104,13 @@ test('a package whose files are in the traceback comes before a larger change el
   assert.equal(note, 'Its files are in the recorded traceback.');
 });
 
-test('a variable that is missing now is named', () => {
+test('a variable that is missing now is named; one that the failure names comes first', () => {
   const { TARIFF_REGION: _, ...env } = same.env;
-  assert.deepEqual(told({ ...same, env }), ['differs high env.TARIFF_REGION: eu → null']);
+  const now = { ...same, env: { ...env, JPY: 'x' } };
+  assert.deepEqual(told(now), [
+    'differs high env.JPY: null → x',
+    'differs medium env.TARIFF_REGION: eu → null',
+  ]);
 });
 
 test('a directory that is gone comes with the reason', () => {

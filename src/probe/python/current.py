@@ -234,6 +234,7 @@ def login_environment(notes):
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=LOGIN_SHELL_SECONDS,
+            env=started_with(),
         )
         parts = answer.stdout.split(marker.encode())
         if len(parts) < 3:
@@ -241,6 +242,15 @@ def login_environment(notes):
         return parse_environment(parts[1].lstrip(b"\n"))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         notes.append("The login shell's environment is unknown: %s" % error)
+        return started_with()
+
+
+def started_with():
+    """The environment this process was given: Python adds LC_CTYPE to os.environ (PEP 538)."""
+    try:
+        with open("/proc/self/environ", "rb") as environ:
+            return parse_environment(environ.read())
+    except OSError:
         return dict(os.environ)
 
 
