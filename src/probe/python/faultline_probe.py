@@ -212,10 +212,10 @@ def reason_of(error):
     return error.strerror or str(error)
 
 
-def say(sentence):
+def say(sentence, after=b''):
     """One line on stderr. A closed or full stderr is not our failure to report."""
     try:
-        os.write(2, b'faultline: ' + bytes_of(sentence) + b'\n')
+        os.write(2, after + b'faultline: ' + bytes_of(sentence) + b'\n')
     except OSError:
         pass
 
@@ -323,12 +323,12 @@ class Redactor:
     """Masks secrets for one record. First learn() every secret, then env(), argv() and text().
 
     A mask carries HMAC-SHA256(salt, value)[:8 hex], so that "the same secret?" can be answered
-    without the secret. The salt, given as hex, is new for each record.
+    without the secret. The key is the salt's hex digits as ASCII; the salt is new for each record.
     """
 
     def __init__(self, salt):
         self.salt = salt
-        self._key = binascii.unhexlify(salt)
+        self._key = salt.encode('ascii')
         self._learnt = set()
         self._regex = None
 
@@ -1847,7 +1847,8 @@ def run(argv, context=None, parent=None, state=None, deaf_to=None):
     else:
         recording.finish(os.WEXITSTATUS(status), None, 'failed' if failed else 'passed')
     if recording.is_written:
-        say('run ' + recording.id)
+        # A line of its own, also after a program that does not end its last one.
+        say('run ' + recording.id, after=b'' if tail.endswith(b'\n') or not tail else b'\n')
     if stderr is not None:
         stderr.leave_behind()
     end_like(status)
