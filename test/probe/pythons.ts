@@ -28,7 +28,9 @@ function findPythons(): Python[] {
   const candidates = [
     '/usr/bin/python3',
     '/usr/local/bin/python3',
-    ...(existsSync(pyenv) ? readdirSync(pyenv).map((name) => join(pyenv, name, 'bin/python3')) : []),
+    ...(existsSync(pyenv)
+      ? readdirSync(pyenv).map((name) => join(pyenv, name, 'bin/python3'))
+      : []),
   ];
   const found = new Map<string, Python>();
   for (const path of candidates.filter((candidate) => existsSync(candidate))) {
@@ -99,7 +101,7 @@ export interface RecordedEnd {
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly stdout: string;
-  /** Without the recorder's last line. */
+  /** Without the recorder's last line; it begins on a line of its own. */
   readonly stderr: string;
   readonly run: string | undefined;
 }
@@ -147,7 +149,6 @@ export function recordedRun(
   options: RecordOptions = {},
 ): RecordedEnd & { readonly record: RunRecord } {
   const end = recordRun(place, argv, options);
-  if (end.run === undefined) throw new Error(`no run id in: ${end.stderr}`);
+  if (end.run === undefined) throw new Error(`no run id in: ${end.stderr.slice(-400)}`);
   return { ...end, record: place.record(end.run) };
 }
-

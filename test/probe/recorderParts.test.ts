@@ -63,7 +63,10 @@ test('distributions are read from the names of their directories', () => {
     'requests',
     'distutils-precedence.pth',
   ];
-  const answer = askRecorder('answer = [probe.distribution(name, "/nowhere") for name in given]', names);
+  const answer = askRecorder(
+    'answer = [probe.distribution(name, "/nowhere") for name in given]',
+    names,
+  );
   assert.deepEqual(answer, [
     ['pyyaml', '6.0'],
     ['zope-interface', '5.4'],

@@ -149,7 +149,10 @@ answer = [redactor.env(env), redactor.text('login hunter2!x failed at /var/lib/p
   assert.deepEqual((env['COPY'] as { reason: string }).reason, 'value');
   assert.equal(env['PLAIN'], 'b');
   // A secret that is an ordinary word is masked alone, not inside a path.
-  assert.match(text, /^login ‹redacted:\w{8}› failed at \/var\/lib\/postgres for ‹redacted:\w{8}›$/);
+  assert.match(
+    text,
+    /^login ‹redacted:\w{8}› failed at \/var\/lib\/postgres for ‹redacted:\w{8}›$/,
+  );
   assert.ok(text.includes(`‹redacted:${hash}›`));
 });
 
@@ -183,28 +186,78 @@ answer = [redactor.text(text) for text in given]`,
 
 test('secrets in arguments are masked and everything else can be run again', () => {
   const cases: readonly (readonly [argv: readonly string[], shown: readonly string[]])[] = [
-    [['app', '--password', 'hunter2', 'x'], ['app', '--password', '*', 'x']],
-    [['app', '--token=abc', '--port=80'], ['app', '--token=*', '--port=80']],
-    [['app', '--dbPassword=abc'], ['app', '--dbPassword=*']],
-    [['env', 'API_TOKEN=abc', 'A=b', 'app'], ['env', 'API_TOKEN=*', 'A=b', 'app']],
-    [['mysql', '-uroot', '-phunter2'], ['mysql', '-uroot', '-p*']],
-    [['app', '-phunter2'], ['app', '-phunter2']],
-    [['sshpass', '-p', 'hunter2', 'ssh'], ['sshpass', '-p', '*', 'ssh']],
-    [['curl', '-u', 'me:hunter2', 'x'], ['curl', '-u', 'me:*', 'x']],
-    [['curl', 'https://me:hunter2@x/'], ['curl', 'https://me:*@x/']],
-    [['app', '--password-stdin', 'x'], ['app', '--password-stdin', 'x']],
-    [['app', '--no-password', 'x'], ['app', '--no-password', 'x']],
-    [['app', '--private-key', '/etc/key.pem'], ['app', '--private-key', '/etc/key.pem']],
-    [['app', '--password-file=/run/pw'], ['app', '--password-file=/run/pw']],
-    [['app', '--max-tokens', '100'], ['app', '--max-tokens', '100']],
-    [['app', '--auth', 'file'], ['app', '--auth', 'file']],
-    [['app', '--token', '--verbose'], ['app', '--token', '--verbose']],
+    [
+      ['app', '--password', 'hunter2', 'x'],
+      ['app', '--password', '*', 'x'],
+    ],
+    [
+      ['app', '--token=abc', '--port=80'],
+      ['app', '--token=*', '--port=80'],
+    ],
+    [
+      ['app', '--dbPassword=abc'],
+      ['app', '--dbPassword=*'],
+    ],
+    [
+      ['env', 'API_TOKEN=abc', 'A=b', 'app'],
+      ['env', 'API_TOKEN=*', 'A=b', 'app'],
+    ],
+    [
+      ['mysql', '-uroot', '-phunter2'],
+      ['mysql', '-uroot', '-p*'],
+    ],
+    [
+      ['app', '-phunter2'],
+      ['app', '-phunter2'],
+    ],
+    [
+      ['sshpass', '-p', 'hunter2', 'ssh'],
+      ['sshpass', '-p', '*', 'ssh'],
+    ],
+    [
+      ['curl', '-u', 'me:hunter2', 'x'],
+      ['curl', '-u', 'me:*', 'x'],
+    ],
+    [
+      ['curl', 'https://me:hunter2@x/'],
+      ['curl', 'https://me:*@x/'],
+    ],
+    [
+      ['app', '--password-stdin', 'x'],
+      ['app', '--password-stdin', 'x'],
+    ],
+    [
+      ['app', '--no-password', 'x'],
+      ['app', '--no-password', 'x'],
+    ],
+    [
+      ['app', '--private-key', '/etc/key.pem'],
+      ['app', '--private-key', '/etc/key.pem'],
+    ],
+    [
+      ['app', '--password-file=/run/pw'],
+      ['app', '--password-file=/run/pw'],
+    ],
+    [
+      ['app', '--max-tokens', '100'],
+      ['app', '--max-tokens', '100'],
+    ],
+    [
+      ['app', '--auth', 'file'],
+      ['app', '--auth', 'file'],
+    ],
+    [
+      ['app', '--token', '--verbose'],
+      ['app', '--token', '--verbose'],
+    ],
   ];
   const answer = askRecorder(
     `answer = [probe.Redactor('00' * 16).argv(argv) for argv in given]`,
     cases.map(([argv]) => argv),
   ) as string[][];
-  const shown = answer.map((argv) => argv.map((arg) => arg.replace(/‹redacted:[0-9a-f]{8}›/g, '*')));
+  const shown = answer.map((argv) =>
+    argv.map((arg) => arg.replace(/‹redacted:[0-9a-f]{8}›/g, '*')),
+  );
   assert.deepEqual(
     shown,
     cases.map(([, expected]) => expected),
@@ -212,7 +265,18 @@ test('secrets in arguments are masked and everything else can be run again', () 
 });
 
 test('no pattern is slow on a hostile text of 64 KiB', () => {
-  const attacks = ['key', 'eyJ-', 'a://', 'password=', '--', 'sk-', '-----BEGIN ', 'token:', 'mysql ', '.'];
+  const attacks = [
+    'key',
+    'eyJ-',
+    'a://',
+    'password=',
+    '--',
+    'sk-',
+    '-----BEGIN ',
+    'token:',
+    'mysql ',
+    '.',
+  ];
   const slowest = askRecorder(
     `import time
 times = []

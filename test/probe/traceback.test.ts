@@ -71,7 +71,9 @@ test('the last traceback in a program’s stderr is found, in every shape Python
     { file: '/srv/shop/settle.py', line: 9, function: 'main', code: 'return prices[order]' },
   ]);
   assert.deepEqual([first?.type, first?.module, first?.message], ['KeyError', 'builtins', "'A-7'"]);
-  assert.ok(first?.traceback.startsWith('Traceback') && first.traceback.endsWith("KeyError: 'A-7'"));
+  assert.ok(
+    first?.traceback.startsWith('Traceback') && first.traceback.endsWith("KeyError: 'A-7'"),
+  );
   assert.deepEqual(
     [second?.type, second?.module, second?.message, second?.frames.length],
     ['Failed', 'shop.errors', 'no price: for A', 2],
@@ -88,7 +90,12 @@ test('the last traceback in a program’s stderr is found, in every shape Python
 
 test('text that is no traceback is not taken for one', () => {
   assert.deepEqual(
-    parse('', 'error: no such file\n', 'Traceback (most recent call last):\n', 'File "x", line 1\n'),
+    parse(
+      '',
+      'error: no such file\n',
+      'Traceback (most recent call last):\n',
+      'File "x", line 1\n',
+    ),
     [null, null, null, null],
   );
 });
