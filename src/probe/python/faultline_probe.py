@@ -1916,7 +1916,7 @@ class Installed:
     def __init__(self, context):
         self._inside = inside_functions()
         self._own = os.getpid()
-        self._exit_call = None
+        self._exit_code = None
         argv = [os.fsencode(argument) for argument in original_argv()]
         self.recording = Recording('install', argv, sys.executable or None, context)
         self.recording.set_interpreter(self._inside['_facts'](sys, os))
@@ -1931,27 +1931,18 @@ class Installed:
         atexit.register(self._finish)
 
     def _remember_exit(self):
-        """sys.exit is wrapped to see the code: atexit handlers are not told it."""
+        """sys.exit is wrapped to see the code: atexit handlers are not told it. The last call
+        counts; a program that swallows that SystemExit and then ends by itself is misjudged."""
         original = sys.exit
 
         def exit(code=None):
-            self._exit_call = error = SystemExit(code)
-            if code is None:
-                self._exit_call = error = SystemExit()
-            raise error
+            if threading.current_thread() is threading.main_thread():
+                self._exit_code = (0 if code is None else
+                                   code & 0xff if isinstance(code, int) else 1)
+            original(code)
 
         exit.__doc__ = original.__doc__
         sys.exit = exit
-
-    def _exit_code(self):
-        """The code of a sys.exit() that went through to the outermost frame, else None."""
-        error = self._exit_call
-        trace = error and error.__traceback__
-        if trace is None or trace.tb_frame.f_back is not None:
-            return None
-        if error.code is None:
-            return 0
-        return error.code & 0xff if isinstance(error.code, int) else 1
 
     def set_context(self, context):
         if os.getpid() != self._own:
@@ -1973,7 +1964,7 @@ class Installed:
     def _finish(self):
         if os.getpid() != self._own or self.recording.record['state'] != 'running':
             return
-        code = self._exit_code()
+        code = self._exit_code
         if code is None:
             self.recording.notes.append(
                 'no uncaught exception; the exit code is not known from inside the program')
