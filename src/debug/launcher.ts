@@ -1,0 +1,171 @@
+// Starts a program on a node exactly as a plan says, through the probe's launcher (src/probe/python/launch.py):
+// directory, environment, umask and limits are the plan's, byte for byte.
+
+import { Transform, type Readable, type TransformCallback, type Writable } from 'node:stream';
+import { delay } from '../base/async.ts';
+import { toDisplay } from '../base/displayText.ts';
+import { UserError } from '../base/errors.ts';
+import { pythonProgram } from '../probe/python.ts';
+import type { ProcessExit, Shell } from '../remote/shell.ts';
+import type { LaunchPlan } from '../run/launchPlan.ts';
+
+/** What is started, and with what. What is undefined is left as a plain command on the node has it. */
+export interface ProgramPlan {
+  readonly argv: readonly string[];
+  readonly cwd: string | undefined;
+  readonly env: LaunchPlan['env'];
+  /** True: `env` is added to the environment of a plain command. False: it is all there is. */
+  readonly inheritEnv: boolean;
+  readonly umask: string | undefined;
+  readonly limits: LaunchPlan['limits'] | undefined;
+}
+
+export interface LaunchedProgram {
+  /** Everything written here reaches an adapter. A plain program's stdin is /dev/null. */
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Without what the launcher says itself. */
+  readonly stderr: Readable;
+  readonly exited: Promise<ProcessExit>;
+  /** Why it did not start, once it has exited; undefined when it did start. */
+  failure(): UserError | undefined;
+  /** Closes the channel: the launcher then ends the program and everything it started. */
+  dispose(): void;
+}
+
+export interface LaunchOptions {
+  /** `exec`: a plain program. `adapter`: a program that reads stdin and ends with it. */
+  readonly mode: 'exec' | 'adapter';
+  /** Interpreter for the launcher itself. */
+  readonly python: string;
+  /** The node's name, for error sentences. */
+  readonly node: string;
+  /** What is not as planned, e.g. a limit that could not be set. */
+  readonly onNote: (note: string) => void;
+}
+
+/** A sign of life so often; three missing ones and the launcher ends the program. */
+const heartbeatMs = 10_000;
+/** A child of the program may hold its stderr open for long. */
+const lastWordsMs = 500;
+
+export async function launch(
+  shell: Shell,
+  plan: ProgramPlan,
+  { mode, python, node, onNote }: LaunchOptions,
+  signal?: AbortSignal,
+): Promise<LaunchedProgram> {
+  const launcher = pythonProgram('python/launch.py', { python });
+  const process = await shell.start(launcher.command, {}, signal);
+  process.stdin.on('error', () => {
+    // A launcher that has ended says why on stderr.
+  });
+  const request = { ...plan, mode, heartbeatSeconds: (3 * heartbeatMs) / 1000 };
+  process.stdin.write(launcher.input);
+  process.stdin.write(`${JSON.stringify(request)}\n`);
+  const heartbeat =
+    mode === 'exec' ? setInterval(() => process.stdin.write('\n'), heartbeatMs) : undefined;
+  void process.exited.then(() => clearInterval(heartbeat));
+  const lines = new LauncherLines(onNote);
+  process.stderr.once('close', () => lines.end());
+  return {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr.pipe(lines),
+    exited: process.exited.then(async (exit) => {
+      // An exit may be heard of before the last words are.
+      await Promise.race([closed(lines), delay(lastWordsMs)]);
+      return exit;
+    }),
+    failure: () => (lines.refusal === undefined ? undefined : cannotStart(node, lines.refusal)),
+    dispose: () => {
+      clearInterval(heartbeat);
+      process.dispose();
+    },
+  };
+}
+
+function closed(stream: Readable): Promise<void> {
+  return new Promise((resolve) => stream.once('close', resolve));
+}
+
+/** An interpreter on the node that the launcher can run with: the first of these that is there. */
+export async function findPython(
+  shell: Shell,
+  node: string,
+  candidates: readonly string[],
+  signal?: AbortSignal,
+): Promise<string> {
+  const script =
+    'for p in "$@"; do command -v "$p" >/dev/null 2>&1 && printf %s "$p" && exit; done; exit 1';
+  const { exitCode, stdout } = await shell.exec({ script, args: candidates }, {}, signal);
+  if (exitCode === 0) return stdout.toString();
+  throw new UserError('debug.noPython', `${node} has no Python 3, which starts programs there.`, {
+    hint: `Install python3 on ${node}.`,
+  });
+}
+
+function cannotStart(node: string, why: string): UserError {
+  return new UserError('debug.cannotStart', `The program cannot start on ${node}: ${why}.`, {
+    hint: 'See the preflight for what is different there.',
+  });
+}
+
+const linePrefix = Buffer.from('faultline: ', 'latin1');
+const maxOwnLineBytes = 8 << 10;
+
+/** Passes stderr on as it comes, but for the launcher's own lines. */
+export class LauncherLines extends Transform {
+  refusal: string | undefined;
+  private readonly onNote: (note: string) => void;
+  /** The start of a line that may turn out to be the launcher's. */
+  private held: Buffer = Buffer.alloc(0);
+  private isAtLineStart = true;
+
+  constructor(onNote: (note: string) => void) {
+    super();
+    this.onNote = onNote;
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    let rest = this.held.length === 0 ? chunk : Buffer.concat([this.held, chunk]);
+    this.held = Buffer.alloc(0);
+    while (rest.length > 0) {
+      const newline = rest.indexOf(0x0a);
+      const line = newline < 0 ? rest : rest.subarray(0, newline + 1);
+      if (this.isAtLineStart && newline < 0 && mayBecomeOwn(line)) {
+        this.held = Buffer.from(line);
+        break;
+      }
+      if (!this.isAtLineStart || !this.isOwn(line)) this.push(line);
+      this.isAtLineStart = newline >= 0;
+      rest = rest.subarray(line.length);
+    }
+    done();
+  }
+
+  override _flush(done: TransformCallback): void {
+    if (this.held.length > 0 && !this.isOwn(this.held)) this.push(this.held);
+    done();
+  }
+
+  /** Whether the line was one of the launcher's; it is then told. */
+  private isOwn(line: Buffer): boolean {
+    const [, kind, text] =
+      /^faultline: (note|cannot start): (.*)/.exec(line.toString('utf8')) ?? [];
+    if (kind === undefined || text === undefined) return false;
+    const shown = toDisplay(text.replace(/\.$/, ''), 1000);
+    if (kind === 'note') this.onNote(shown);
+    else this.refusal = shown;
+    return true;
+  }
+}
+
+/** A prompt has no line end and must not wait; only what looks like the launcher's line does. */
+function mayBecomeOwn(start: Buffer): boolean {
+  const length = Math.min(start.length, linePrefix.length);
+  return (
+    start.length <= maxOwnLineBytes &&
+    start.subarray(0, length).equals(linePrefix.subarray(0, length))
+  );
+}
