@@ -85,9 +85,9 @@ export class PathMap {
 
   private mapSource(source: Readonly<Record<string, unknown>>): DebugProtocol.Source {
     const { path, name, sourceReference, adapterData, origin, presentationHint } = source;
-    const label = safeLabel(typeof name === 'string' ? name : typeof path === 'string' ? path : '');
+    const label = typeof name === 'string' ? name : typeof path === 'string' ? path : '';
     const common = {
-      name: label,
+      name: safeLabel(label),
       ...(typeof origin === 'string' ? { origin: toDisplay(origin, 200) } : {}),
       ...(isHint(presentationHint) ? { presentationHint } : {}),
       ...(adapterData === undefined ? {} : { adapterData }),
@@ -97,7 +97,9 @@ export class PathMap {
       return { ...common, sourceReference, ...(typeof path === 'string' ? { path } : {}) };
     }
     if (typeof path === 'string' && path.startsWith('/')) {
-      return { ...common, path: this.toClient(path) };
+      // debugpy names a source by its whole path.
+      const shown = posix.basename(label === '' ? path : label);
+      return { ...common, name: safeLabel(shown), path: this.toClient(path) };
     }
     return common;
   }

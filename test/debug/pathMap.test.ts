@@ -89,7 +89,7 @@ test('every source of a body is mapped, and nothing else', () => {
     ],
     sources: [{ name: 'b.py', path: 'faultline://work-2/srv/b.py' }],
     instructions: [
-      { address: '0x1', location: { name: '</srv/c.c>', path: 'faultline://work-2/srv/c.c' } },
+      { address: '0x1', location: { name: 'c.c', path: 'faultline://work-2/srv/c.c' } },
     ],
     modules: [{ path: '/srv/d.py' }],
     nested: {
