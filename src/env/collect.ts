@@ -26,6 +26,8 @@ export interface SnapshotOptions {
   readonly key: RedactionKey;
   /** False never starts Python on the node; its interpreters and packages are then unavailable. */
   readonly usePython?: boolean;
+  /** What the start-up files of the login shell may take, in whole seconds. Default 5. */
+  readonly loginLimitSeconds?: number;
   /** After this time the snapshot is what has arrived. Default 20,000 ms. */
   readonly timeoutMs?: number;
   /** Our clock in epoch milliseconds. Default: `Date.now`. */
@@ -49,6 +51,7 @@ export async function snapshotNode(
 }
 
 const defaultTimeoutMs = 20_000;
+const defaultLoginLimitSeconds = 5;
 
 /** More than 100,000 packages and the largest environment a kernel allows. */
 const maxOutputBytes = 32 << 20;
@@ -71,7 +74,11 @@ export async function takeSnapshot(
   const program = await shell.start(
     {
       script: probeSource('sh/facts.sh'),
-      args: [word, options.usePython === false ? 'no' : 'yes'],
+      args: [
+        word,
+        options.usePython === false ? 'no' : 'yes',
+        String(options.loginLimitSeconds ?? defaultLoginLimitSeconds),
+      ],
     },
     {},
     signal,

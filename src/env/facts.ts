@@ -478,7 +478,7 @@ function readNodejs(sections: Sections): Chapters['nodejs'] {
   const version = (fields.get('version') ?? '').replace(/^v/, '');
   return version === ''
     ? { unavailable: `${executable} did not say its version` }
-    : { source: 'node --version', runtimes: [{ executable, version }] };
+    : { source: fields.get('source') ?? 'node --version', runtimes: [{ executable, version }] };
 }
 
 function readSystemPackages(sections: Sections): Chapters['systemPackages'] {

@@ -2,7 +2,15 @@
 // equal secrets, and a snapshot alone does not let anybody try passwords against it.
 
 import { createHmac, randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
@@ -48,16 +56,22 @@ export function userStateDirectory(env: NodeJS.ProcessEnv = process.env): string
 /** The command's key: a file for its user alone, made on first use. Errors: `env.keyUnusable`. */
 export function loadOrCreateKey(directory: string): RedactionKey {
   const file = join(directory, 'redaction.key');
+  if (!existsSync(file)) createKeyFile(directory, file);
+  return readKey(file);
+}
+
+/** Never seen half written; when two commands make it at once, the first one's stays. */
+function createKeyFile(directory: string, file: string): void {
+  const unfinished = `${file}.${randomBytes(4).toString('hex')}`;
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const key = createRedactionKey();
-    // Fails when the file exists, also when another command makes it at this moment.
-    writeFileSync(file, `${key.secret}\n`, { flag: 'wx', mode: 0o600 });
-    return key;
+    writeFileSync(unfinished, `${createRedactionKey().secret}\n`, { flag: 'wx', mode: 0o600 });
+    linkSync(unfinished, file);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw unusable(file, cause);
+  } finally {
+    rmSync(unfinished, { force: true });
   }
-  return readKey(file);
 }
 
 function readKey(file: string): RedactionKey {

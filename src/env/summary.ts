@@ -1,9 +1,10 @@
-// The differences of two environments as two texts that belong side by side: every line names the same fact
-// on both sides, so a text diff marks just the values, the worst on top.
+// Two environments as texts that belong side by side: a summary whose lines name the same fact on both sides,
+// so that a text diff marks just the values, and the chapters that differ.
 
-import { showText } from './canonical.ts';
+import { canonicalChapters, chapterIds, showText, type ChapterText } from './canonical.ts';
 import type { EnvComparison } from './diff.ts';
-import type { EnvDifference } from './difference.ts';
+import type { ChapterId, EnvDifference } from './difference.ts';
+import type { EnvSnapshot } from './envSnapshot.ts';
 import { severities } from './severity.ts';
 
 export interface SummaryTexts {
@@ -66,4 +67,27 @@ function block<T>(
     .map(describe)
     .map(([path, why]) => `        ${showText(path)}: ${cut(showText(why))}`);
   return ['', title, ...lines];
+}
+
+/** The chapters whose texts are not the same, worst first: [a's, b's]. Harmless facts are folded in them. */
+export function differingChapters(
+  a: EnvSnapshot,
+  b: EnvSnapshot,
+  { differences }: EnvComparison,
+): readonly (readonly [ChapterText, ChapterText])[] {
+  const options = { foldHarmless: true };
+  const right = new Map(canonicalChapters(b, options).map((chapter) => [chapter.id, chapter]));
+  const rankOf = (id: ChapterId): number => {
+    const worst = differences.find(({ chapters }) => chapters.includes(id));
+    return worst === undefined ? severities.length : severities.indexOf(worst.severity);
+  };
+  return canonicalChapters(a, options)
+    .flatMap((chapter): [ChapterText, ChapterText][] => {
+      const other = right.get(chapter.id);
+      return other === undefined || other.text === chapter.text ? [] : [[chapter, other]];
+    })
+    .sort(
+      ([x], [y]) =>
+        rankOf(x.id) - rankOf(y.id) || chapterIds.indexOf(x.id) - chapterIds.indexOf(y.id),
+    );
 }

@@ -4,20 +4,13 @@
 import * as vscode from 'vscode';
 import { mapBounded } from '../base/async.ts';
 import { toDisplay } from '../base/displayText.ts';
-import {
-  canonicalChapters,
-  canonicalText,
-  chapterIds,
-  type ChapterText,
-} from '../env/canonical.ts';
+import { canonicalText } from '../env/canonical.ts';
 import { snapshotNode } from '../env/collect.ts';
 import { fromSnapshot } from '../env/comparable.ts';
-import { diffEnvironments, type EnvComparison } from '../env/diff.ts';
-import type { ChapterId } from '../env/difference.ts';
+import { diffEnvironments } from '../env/diff.ts';
 import type { EnvSnapshot } from '../env/envSnapshot.ts';
 import type { RedactionKey } from '../env/redactionKey.ts';
-import { severities } from '../env/severity.ts';
-import { countDifferences, summaryTexts } from '../env/summary.ts';
+import { countDifferences, differingChapters, summaryTexts } from '../env/summary.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 
 export const environmentScheme = 'faultline-env';
@@ -144,30 +137,6 @@ export class EnvDocuments implements vscode.TextDocumentContentProvider {
       },
     );
   }
-}
-
-/** Chapters whose texts are not the same, worst first. */
-function differingChapters(
-  a: EnvSnapshot,
-  b: EnvSnapshot,
-  { differences }: EnvComparison,
-): readonly (readonly [ChapterText, ChapterText])[] {
-  const right = new Map(
-    canonicalChapters(b, { foldHarmless: true }).map((chapter) => [chapter.id, chapter]),
-  );
-  const rankOf = (id: ChapterId): number => {
-    const worst = differences.find(({ chapters }) => chapters.includes(id));
-    return worst === undefined ? severities.length : severities.indexOf(worst.severity);
-  };
-  return canonicalChapters(a, { foldHarmless: true })
-    .flatMap((chapter): [ChapterText, ChapterText][] => {
-      const other = right.get(chapter.id);
-      return other === undefined || other.text === chapter.text ? [] : [[chapter, other]];
-    })
-    .sort(
-      ([x], [y]) =>
-        rankOf(x.id) - rankOf(y.id) || chapterIds.indexOf(x.id) - chapterIds.indexOf(y.id),
-    );
 }
 
 /** A notification with a button to cancel; what the user cancels ends without a word. */

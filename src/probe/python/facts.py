@@ -18,7 +18,7 @@ MAX_PROCESSES = 20000
 START_LIMIT_S = 3.0
 
 HOME = os.environ.get("HOME", "")
-WINDOWS_OF_VENV = ("venv", ".venv", "env")
+VENV_NAMES = ("venv", ".venv", "env")
 
 
 def say(*values):
@@ -90,7 +90,7 @@ def venvs():
                 parents.extend(root + "/" + name + "/" + inner for inner in listdir(root + "/" + name)[:50])
     for parent in parents:
         if parent:
-            for name in WINDOWS_OF_VENV:
+            for name in VENV_NAMES:
                 if os.path.exists(parent + "/" + name + "/pyvenv.cfg"):
                     yield parent + "/" + name
 
@@ -148,7 +148,7 @@ class Interpreter:
         self.found_by = []
         self.in_use = False
         self.config = None
-        # <venv>/bin/python: the file pyvenv.cfg is beside bin.
+        # <venv>/bin/python: the file pyvenv.cfg lies beside bin.
         self.home = os.path.dirname(os.path.dirname(executable))
         text = read_text(self.home + "/pyvenv.cfg")
         if text is not None:

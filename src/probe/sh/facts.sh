@@ -3,6 +3,7 @@
 #
 #   $1     a random word (hex) that marks the borders of sections, so that no value can forge one
 #   $2     "yes" to start Python 3 for the Python interpreters and their packages, else "no"
+#   $3     seconds that the start-up files of the login shell may take
 #   stdin  the text of facts.py
 #
 # Output: sections. Each begins with LF RS <word> SP <name> LF and ends with LF RS <word> SP "=" <exit code> LF;
@@ -11,6 +12,7 @@
 
 word=$1
 use_python=$2
+login_limit=$3
 exec 3<&0 </dev/null 2>/dev/null
 
 begin() { printf '\n\036%s %s\n' "$word" "$1"; }
@@ -175,9 +177,19 @@ system_packages() {
   fi
 }
 
+# Starting node costs more than everything else here: most installations have its version in a header.
 nodejs() {
   program=$(command -v node) || return 0
-  printf '%s\0' executable "$program" version "$(limited 5 node --version)"
+  real=$(readlink -f "$program")
+  header=${real%/bin/*}/include/node/node_version.h
+  if [ -r "$header" ]; then
+    version=$(awk '/^#define NODE_(MAJOR|MINOR|PATCH)_VERSION/ { v = v "." $3 } END { print substr(v, 2) }' "$header")
+    source=node_version.h
+  else
+    version=$(limited 5 node --version)
+    source='node --version'
+  fi
+  printf '%s\0' executable "$program" version "$version" source "$source"
 }
 
 # The first Python 3 that is not a shim (a shim is a shell script that costs more than Python itself).
@@ -211,8 +223,8 @@ login_env() {
   ask="printf '\\036%s\\n' $word; exec $show"
   case ${shell##*/} in
     # No -l together with -c: read the login file by hand.
-    csh | tcsh) limited 5 "$shell" -c "if ( -r ~/.login ) source ~/.login; $ask" ;;
-    *) limited 5 "$shell" -l -c "$ask" ;;
+    csh | tcsh) limited "$login_limit" "$shell" -c "if ( -r ~/.login ) source ~/.login; $ask" ;;
+    *) limited "$login_limit" "$shell" -l -c "$ask" ;;
   esac
 }
 
