@@ -141,7 +141,7 @@ env = {'DB_PASSWORD': 'hunter2!x', 'COPY': 'a hunter2!x b', 'PLAIN': 'b', 'POSTG
 redactor.learn_environment(env)
 import hmac, hashlib
 answer = [redactor.env(env), redactor.text('login hunter2!x failed at /var/lib/postgres for postgres'),
-          hmac.new(bytes(16), b'hunter2!x', hashlib.sha256).hexdigest()[:8]]`,
+          hmac.new(b'00' * 16, b'hunter2!x', hashlib.sha256).hexdigest()[:8]]`,
     null,
   ) as [Record<string, unknown>, string, string];
   const [env, text, hash] = answer;

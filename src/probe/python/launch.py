@@ -469,9 +469,10 @@ class Supervisor:
         """(status, the processes still there) once all have ended or the time is over."""
         until = time.monotonic() + seconds
         while True:
+            left = self._descendants()
+            # After looking: what ended in between is reaped and not forgotten.
             ended = self._reap()
             status = status if ended is None else ended
-            left = self._descendants()
             if not left or time.monotonic() >= until:
                 return status, left
             time.sleep(0.02)
