@@ -85,6 +85,8 @@ function bundles(production) {
     minifyIdentifiers: false,
     platform: 'node',
     format: 'cjs',
+    // Some packages' `main` is a UMD file, whose own `require` a bundle cannot follow.
+    mainFields: ['module', 'main'],
     define: { 'import.meta.dirname': '__dirname' },
     // A dynamic import becomes a late `require`, which the extension host serves from its own cache.
     supported: { 'dynamic-import': false },
