@@ -17,7 +17,7 @@ import {
   type EnvSnapshot,
 } from '../env/envSnapshot.ts';
 import { loadOrCreateKey, userStateDirectory, type RedactionKey } from '../env/redactionKey.ts';
-import { severities } from '../env/severity.ts';
+import { countDifferences } from '../env/summary.ts';
 import {
   exitCodes,
   findNode,
@@ -125,9 +125,11 @@ async function showDifferences(
   ) {
     throw wrongUse('env diff takes two of: a node, a snapshot file, run:ID.', usage);
   }
-  const sides = await Promise.allSettled(
-    [first, second].map((side) => resolveSide(side, context, options)),
+  // Files and names are looked at before any node is asked.
+  const readers = await Promise.all(
+    [first, second].map((side) => prepareSide(side, context, options)),
   );
+  const sides = await Promise.allSettled(readers.map((read) => read()));
   const [a, b] = sides.flatMap((side) => (side.status === 'fulfilled' ? [side.value] : []));
   if (a === undefined || b === undefined) return reportMissing(sides, context);
   const comparison = diffEnvironments(a, b);
@@ -163,17 +165,23 @@ function isNodeError(error: unknown): boolean {
   return error instanceof UserError && /^(node|env\.noAnswer)\b/.test(error.code);
 }
 
-/** A node's name wins over a file of the same name: write `./NAME` for the file. */
-async function resolveSide(
+/**
+ * How to get a side's environment. A node's name wins over a file of the same name: write `./NAME` for the
+ * file.
+ */
+async function prepareSide(
   side: string,
   context: CliContext,
   { resolveRun, key }: DiffOptions,
-): Promise<Comparable> {
-  if (side.startsWith('run:')) return resolveRun(side.slice('run:'.length), context);
-  const node = context.access.nodes.find(({ name }) => name === side);
-  if (node !== undefined)
-    return fromSnapshot(await snapshotNode(context.access, node, key(), context.signal));
-  return fromSnapshot(await readSnapshotFile(side, context));
+): Promise<() => Promise<Comparable>> {
+  if (side.startsWith('run:')) return () => resolveRun(side.slice('run:'.length), context);
+  const { access, signal } = context;
+  const node = access.nodes.find(({ name }) => name === side);
+  if (node !== undefined) {
+    return async () => fromSnapshot(await snapshotNode(access, node, key(), signal));
+  }
+  const snapshot = await readSnapshotFile(side, context);
+  return () => Promise.resolve(fromSnapshot(snapshot));
 }
 
 async function readSnapshotFile(file: string, { access }: CliContext): Promise<EnvSnapshot> {
@@ -198,18 +206,10 @@ const maxValueLength = 120;
 
 function describeComparison(a: string, b: string, comparison: EnvComparison): string {
   const { differences, folded, uncompared } = comparison;
-  const counts = severities
-    .map((severity) => ({
-      severity,
-      count: differences.filter((difference) => difference.severity === severity).length,
-    }))
-    .filter(({ count }) => count > 0)
-    .map(({ severity, count }) => `${count} ${severity}`);
   const head =
     differences.length === 0
       ? `${a} and ${b} do not differ.`
-      : `${a} ↔ ${b}: ${differences.length} ` +
-        `${differences.length === 1 ? 'difference' : 'differences'} (${counts.join(', ')})`;
+      : `${a} ↔ ${b}: ${countDifferences(comparison)}`;
   return [
     head,
     ...differences.map(describeDifference),

@@ -32,10 +32,7 @@ export function pythonVersionChange(a: string, b: string): VersionChange {
   if (left === null || right === null) return 'unknown';
   if (left.epoch !== right.epoch) return 'major';
   const change = releaseChange(left.release, right.release);
-  if (change !== 'none') return change;
-  return left.public === right.public && left.local === right.local
-    ? 'none'
-    : suffixChange(left, right);
+  return change === 'none' ? suffixChange(left, right) : change;
 }
 
 type Parsed = NonNullable<ReturnType<typeof parsePep440>>;

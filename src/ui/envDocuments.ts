@@ -12,6 +12,7 @@ import type { EnvSnapshot } from '../env/envSnapshot.ts';
 import type { RedactionKey } from '../env/redactionKey.ts';
 import { countDifferences, differingChapters, summaryTexts } from '../env/summary.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
+import { abortSignalOf } from './cancellation.ts';
 
 export const environmentScheme = 'faultline-env';
 
@@ -147,15 +148,12 @@ function withCancellation<T>(
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
   return Promise.resolve(
     vscode.window.withProgress(options, async (_progress, token) => {
-      const abort = new AbortController();
-      const subscription = token.onCancellationRequested(() => abort.abort());
+      const signal = abortSignalOf(token);
       try {
-        return await work(abort.signal);
+        return await work(signal);
       } catch (error) {
-        if (abort.signal.aborted) return undefined;
+        if (signal.aborted) return undefined;
         throw error;
-      } finally {
-        subscription.dispose();
       }
     }),
   );
