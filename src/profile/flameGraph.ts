@@ -26,11 +26,10 @@ export interface FlameGraph {
   readonly parents: Int32Array;
   /** Row of the profile's frame table; -1 for the root. */
   readonly frames: Int32Array;
-  /** The line of the box's function with the most weight, and that weight; 0 when lines are unknown. */
-  readonly hotLines: Uint32Array;
-  readonly hotWeights: Float64Array;
   /** Box of each row of the profile's stack table; -1 where this graph gives it no weight. */
   readonly boxOfStack: Int32Array;
+  /** Weight of each row of the profile's stack table, that of the rows below it included. */
+  readonly stackTotals: Float64Array;
 }
 
 export interface FlameGraphOptions {
@@ -66,53 +65,56 @@ function weighStacks(
 
 /** Boxes in order of appearance, before they are laid out. Box 0 is the root. */
 interface MergedTree {
-  readonly parents: number[];
-  readonly frames: number[];
-  readonly selfs: number[];
-  readonly totals: number[];
-  readonly hotLines: number[];
-  readonly hotWeights: number[];
+  readonly count: number;
+  readonly parents: Int32Array;
+  readonly frames: Int32Array;
+  readonly selfs: Float64Array;
+  readonly totals: Float64Array;
   readonly boxOfStack: Int32Array;
+  readonly stackTotals: Float64Array;
 }
 
 function mergeStacks(profile: Profile, stackSelfs: Float64Array, rootSelf: number): MergedTree {
-  const { parents, frames, lines } = profile.stacks;
-  const stackTotals = sumUpwards(parents, stackSelfs);
-  const frameCount = profile.frames.names.length;
-  const boxOfStack = new Int32Array(parents.length).fill(-1);
-  const boxIds = new Map<number, number>();
-  const lineWeights = new Map<number, number>();
-  const tree: MergedTree = {
-    parents: [-1],
-    frames: [-1],
-    selfs: [rootSelf],
-    totals: [rootSelf],
-    hotLines: [0],
-    hotWeights: [0],
-    boxOfStack,
-  };
-  for (let stack = 0; stack < parents.length; stack++) {
+  const { parents: stackParents, frames: stackFrames } = profile.stacks;
+  const stackTotals = sumUpwards(stackParents, stackSelfs);
+  const most = stackParents.length + 1;
+  const parents = new Int32Array(most).fill(-1, 0, 1);
+  const frames = new Int32Array(most).fill(-1, 0, 1);
+  const selfs = new Float64Array(most).fill(rootSelf, 0, 1);
+  const totals = new Float64Array(most).fill(rootSelf, 0, 1);
+  const boxOfStack = new Int32Array(most - 1).fill(-1);
+  // Open addressing over (parent box, frame), at most half full: a Map is five times slower here, and this
+  // is what a change of thread or kind waits for. A slot holds a box; 0, the root, is nobody's child.
+  const slots = new Int32Array(2 ** Math.ceil(Math.log2(most * 2)));
+  let count = 1;
+  for (let stack = 0; stack < stackParents.length; stack++) {
     const weight = stackTotals[stack]!;
     if (weight === 0) continue;
-    const parentBox = parents[stack]! < 0 ? 0 : boxOfStack[parents[stack]!]!;
-    const key = parentBox * frameCount + frames[stack]!;
-    let box = boxIds.get(key);
-    if (box === undefined) {
-      box = tree.parents.push(parentBox) - 1;
-      tree.frames.push(frames[stack]!);
-      tree.selfs.push(0);
-      tree.totals.push(0);
-      tree.hotLines.push(0);
-      tree.hotWeights.push(0);
-      boxIds.set(key, box);
+    const parent = stackParents[stack]! < 0 ? 0 : boxOfStack[stackParents[stack]!]!;
+    const frame = stackFrames[stack]!;
+    let slot = slotOf(parent, frame, slots.length);
+    let box = slots[slot]!;
+    while (box !== 0 && (parents[box] !== parent || frames[box] !== frame)) {
+      slot = (slot + 1) & (slots.length - 1);
+      box = slots[slot]!;
+    }
+    if (box === 0) {
+      box = count++;
+      slots[slot] = box;
+      parents[box] = parent;
+      frames[box] = frame;
     }
     boxOfStack[stack] = box;
-    tree.selfs[box]! += stackSelfs[stack]!;
-    tree.totals[box]! += weight;
-    if (parentBox === 0) tree.totals[0]! += weight;
-    addLine(tree, lineWeights, box, lines[stack]!, weight);
+    selfs[box]! += stackSelfs[stack]!;
+    totals[box]! += weight;
+    if (parent === 0) totals[0]! += weight;
   }
-  return tree;
+  return { count, parents, frames, selfs, totals, boxOfStack, stackTotals };
+}
+
+function slotOf(parent: number, frame: number, slotCount: number): number {
+  const mixed = Math.imul(parent, 0x9e3779b1) ^ Math.imul(frame, 0x85ebca6b);
+  return (mixed ^ (mixed >>> 15)) & (slotCount - 1);
 }
 
 /** Each row's own weight plus that of all rows below it; a parent comes before its child. */
@@ -125,29 +127,12 @@ function sumUpwards(parents: Int32Array, selfs: Float64Array): Float64Array {
   return totals;
 }
 
-function addLine(
-  tree: MergedTree,
-  weights: Map<number, number>,
-  box: number,
-  line: number,
-  weight: number,
-): void {
-  if (line === 0) return;
-  const key = box * 2 ** 31 + line;
-  const sum = (weights.get(key) ?? 0) + weight;
-  weights.set(key, sum);
-  if (sum > tree.hotWeights[box]!) {
-    tree.hotWeights[box] = sum;
-    tree.hotLines[box] = line;
-  }
-}
-
 /** Gives every box its place: level by level, heaviest child first, ties in the order of the names. */
 function layOut(profile: Profile, kind: WeightKind, tree: MergedTree): FlameGraph {
-  const count = tree.parents.length;
+  const { count } = tree;
   const order = orderBoxes(profile, tree);
   const placeOf = new Int32Array(count);
-  order.boxes.forEach((box, place) => (placeOf[box] = place));
+  for (let place = 0; place < count; place++) placeOf[order.boxes[place]!] = place;
   const rootTotal = tree.totals[0]!;
   const graph = {
     kind,
@@ -159,9 +144,8 @@ function layOut(profile: Profile, kind: WeightKind, tree: MergedTree): FlameGrap
     totals: new Float64Array(count),
     parents: new Int32Array(count),
     frames: new Int32Array(count),
-    hotLines: new Uint32Array(count),
-    hotWeights: new Float64Array(count),
     boxOfStack: tree.boxOfStack.map((box) => (box < 0 ? -1 : placeOf[box]!)),
+    stackTotals: tree.stackTotals,
   };
   // Where the next child of a box goes: children follow each other from their parent's left edge.
   const nextLeft = new Float64Array(count);
@@ -180,8 +164,6 @@ function layOut(profile: Profile, kind: WeightKind, tree: MergedTree): FlameGrap
     graph.totals[place] = tree.totals[box]!;
     graph.parents[place] = parent;
     graph.frames[place] = tree.frames[box]!;
-    graph.hotLines[place] = tree.hotLines[box]!;
-    graph.hotWeights[place] = tree.hotWeights[box]!;
   }
   return graph;
 }
@@ -189,36 +171,42 @@ function layOut(profile: Profile, kind: WeightKind, tree: MergedTree): FlameGrap
 function orderBoxes(
   profile: Profile,
   tree: MergedTree,
-): { boxes: readonly number[]; levelStarts: readonly number[] } {
-  const children = childrenOf(tree);
+): { boxes: Uint32Array; levelStarts: readonly number[] } {
+  const { starts, sorted } = sortByParent(tree);
   const names = profile.frames.names;
   const heavierFirst = (a: number, b: number): number =>
     tree.totals[b]! - tree.totals[a]! ||
     compareText(names[tree.frames[a]!]!, names[tree.frames[b]!]!) ||
     tree.frames[a]! - tree.frames[b]!;
-  const boxes: number[] = [0];
+  const boxes = new Uint32Array(tree.count);
   const levelStarts = [0];
-  for (let start = 0; start < boxes.length;) {
-    const end = boxes.length;
-    levelStarts.push(end);
-    for (let place = start; place < end; place++) {
-      for (const child of children(boxes[place]!).sort(heavierFirst)) boxes.push(child);
+  let end = 1;
+  for (let start = 0; start < end;) {
+    const levelEnd = end;
+    levelStarts.push(levelEnd);
+    for (let place = start; place < levelEnd; place++) {
+      const from = starts[boxes[place]!]!;
+      const to = starts[boxes[place]! + 1]!;
+      if (to - from > 1) sorted.subarray(from, to).sort(heavierFirst);
+      for (let at = from; at < to; at++) boxes[end++] = sorted[at]!;
     }
-    start = end;
+    start = levelEnd;
   }
   return { boxes, levelStarts };
 }
 
-/** Children by counting sort: two passes over the boxes instead of a list for each. */
-function childrenOf(tree: MergedTree): (box: number) => Uint32Array {
-  const count = tree.parents.length;
+/** Counting sort by parent: the children of box b are `sorted[starts[b]] … sorted[starts[b + 1] - 1]`. */
+function sortByParent({ count, parents }: MergedTree): {
+  starts: Uint32Array;
+  sorted: Uint32Array;
+} {
   const starts = new Uint32Array(count + 1);
-  for (let box = 1; box < count; box++) starts[tree.parents[box]! + 1]!++;
+  for (let box = 1; box < count; box++) starts[parents[box]! + 1]!++;
   for (let box = 0; box < count; box++) starts[box + 1]! += starts[box]!;
   const next = starts.slice();
   const sorted = new Uint32Array(Math.max(0, count - 1));
-  for (let box = 1; box < count; box++) sorted[next[tree.parents[box]!]!++] = box;
-  return (box) => sorted.subarray(starts[box], starts[box + 1]);
+  for (let box = 1; box < count; box++) sorted[next[parents[box]!]!++] = box;
+  return { starts, sorted };
 }
 
 function compareText(a: string, b: string): number {
@@ -265,4 +253,26 @@ export function firstChild(graph: FlameGraph, box: number): number | undefined {
     else high = middle;
   }
   return graph.parents[low] === box ? low : undefined;
+}
+
+/** The line with the most weight in a box. */
+export interface HotLine {
+  /** 0 when no line is known. */
+  readonly line: number;
+  readonly weight: number;
+}
+
+/** Where in its function a box spends its time. Looks at every stack: for a box at a time. */
+export function hotLine(profile: Profile, graph: FlameGraph, box: number): HotLine {
+  const weights = new Map<number, number>();
+  let hottest: HotLine = { line: 0, weight: 0 };
+  for (let stack = 0; stack < graph.boxOfStack.length; stack++) {
+    if (graph.boxOfStack[stack] !== box) continue;
+    const line = profile.stacks.lines[stack]!;
+    if (line === 0) continue;
+    const weight = (weights.get(line) ?? 0) + graph.stackTotals[stack]!;
+    weights.set(line, weight);
+    if (weight > hottest.weight) hottest = { line, weight };
+  }
+  return hottest;
 }

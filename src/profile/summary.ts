@@ -1,6 +1,6 @@
 // Profile → what fits on a screen: how it was taken, and the functions that used the most.
 
-import { buildFlameGraph, type FlameGraph } from './flameGraph.ts';
+import { buildFlameGraph, hotLine, type FlameGraph } from './flameGraph.ts';
 import { weighFunctions } from './functions.ts';
 import { measuredKinds, type Profile, type WeightKind } from './profile.ts';
 
@@ -30,7 +30,6 @@ export interface ProfileSummary {
 export function summarize(profile: Profile, kind: WeightKind, topCount: number): ProfileSummary {
   const graph = buildFlameGraph(profile, { kind });
   const all = graph.totals[0]!;
-  const lines = hotLines(graph);
   const top = weighFunctions(graph)
     .filter(({ self }) => self > 0)
     .slice(0, topCount);
@@ -46,7 +45,7 @@ export function summarize(profile: Profile, kind: WeightKind, topCount: number):
     top: top.map(({ frame, self, total }) => ({
       name: profile.frames.names[frame]!,
       file: profile.frames.files[frame]!,
-      line: lines.get(frame) ?? profile.frames.lines[frame]!,
+      line: lineOf(profile, graph, frame),
       self,
       total,
       selfShare: self / all,
@@ -63,14 +62,12 @@ export function samplerShare({ meta }: Profile): number | undefined {
     : (cpuSeconds * 1000) / meta.durationMs;
 }
 
-/** For each function the hottest line of its heaviest box. */
-function hotLines(graph: FlameGraph): ReadonlyMap<number, number> {
-  const best = new Map<number, { readonly weight: number; readonly line: number }>();
-  graph.frames.forEach((frame, box) => {
-    const weight = graph.hotWeights[box]!;
-    if (weight > (best.get(frame)?.weight ?? 0)) {
-      best.set(frame, { weight, line: graph.hotLines[box]! });
-    }
+/** Where a function spends its time: the hottest line of its heaviest box, else the function's first line. */
+function lineOf(profile: Profile, graph: FlameGraph, frame: number): number {
+  let heaviest = 0;
+  graph.frames.forEach((each, box) => {
+    const isHeavier = heaviest === 0 || graph.totals[box]! > graph.totals[heaviest]!;
+    if (each === frame && isHeavier) heaviest = box;
   });
-  return new Map([...best].map(([frame, { line }]) => [frame, line]));
+  return hotLine(profile, graph, heaviest).line || profile.frames.lines[frame]!;
 }

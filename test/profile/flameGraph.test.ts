@@ -5,6 +5,7 @@ import {
   boxCount,
   buildFlameGraph,
   firstChild,
+  hotLine,
   levelCount,
   levelOf,
   pathTo,
@@ -61,9 +62,9 @@ test('calls of one function from several lines are one box, which knows its hott
   `);
   const graph = buildFlameGraph(profile, { kind: 'wall' });
   assert.equal(drawGraph(graph, profile), 'all 3/0\nmain 3/0\nsum 3/3');
-  assert.equal(graph.hotLines[1], 5);
-  assert.equal(graph.hotWeights[1], 2);
-  assert.equal(graph.hotLines[2], 11, 'the first line of equally hot ones');
+  assert.deepEqual(hotLine(profile, graph, 1), { line: 5, weight: 2 });
+  assert.deepEqual(hotLine(profile, graph, 2), { line: 11, weight: 1 }, 'the first of equals');
+  assert.deepEqual(hotLine(profile, graph, 0), { line: 0, weight: 0 }, 'the root has no lines');
 });
 
 test('equally heavy boxes stand in the order of their names', () => {

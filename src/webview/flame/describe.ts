@@ -45,11 +45,12 @@ function weightText(model: FlameModel, weight: number): string {
   ].join(' · ');
 }
 
-function linesText({ graph, profile }: FlameModel, box: number): string {
+function linesText(model: FlameModel, box: number): string {
+  const { graph, profile } = model;
   const frame = graph.frames[box]!;
-  const hot = graph.hotLines[box]!;
+  const { line: hot, weight } = model.hotLine(box);
   if (frame < 0 || hot === 0) return '';
-  const share = graph.hotWeights[box]! / graph.totals[box]!;
+  const share = weight / graph.totals[box]!;
   const first = profile.frames.lines[frame]!;
   return [
     share < 0.9995

@@ -1,7 +1,12 @@
 // A profile as the page looks at it: one kind of weight, one thread or all, and what a search found.
 
 import { toDisplay } from '../../base/displayText.ts';
-import { buildFlameGraph, type FlameGraph } from '../../profile/flameGraph.ts';
+import {
+  buildFlameGraph,
+  hotLine,
+  type FlameGraph,
+  type HotLine,
+} from '../../profile/flameGraph.ts';
 import { weighFunctions, type FunctionWeight } from '../../profile/functions.ts';
 import type { Profile, WeightKind } from '../../profile/profile.ts';
 import { baseName } from './format.ts';
@@ -53,6 +58,7 @@ export class FlameModel {
   readonly thread: number | undefined;
   readonly graph: FlameGraph;
   private functionWeights: readonly FunctionWeight[] | undefined;
+  private readonly hotLines = new Map<number, HotLine>();
 
   constructor(profile: Profile, texts: FrameTexts, kind: WeightKind, thread: number | undefined) {
     this.profile = profile;
@@ -70,6 +76,15 @@ export class FlameModel {
     return (this.functionWeights ??= weighFunctions(this.graph));
   }
 
+  hotLine(box: number): HotLine {
+    let line = this.hotLines.get(box);
+    if (line === undefined) {
+      line = hotLine(this.profile, this.graph, box);
+      this.hotLines.set(box, line);
+    }
+    return line;
+  }
+
   share(weight: number): number {
     return this.total > 0 ? weight / this.total : 0;
   }
@@ -79,7 +94,7 @@ export class FlameModel {
     const frame = this.graph.frames[box]!;
     const file = frame < 0 ? '' : this.profile.frames.files[frame]!;
     if (file === '' || file.startsWith('<')) return undefined;
-    const line = this.graph.hotLines[box]! || this.profile.frames.lines[frame]!;
+    const line = this.hotLine(box).line || this.profile.frames.lines[frame]!;
     return { file, line: Math.max(1, line) };
   }
 

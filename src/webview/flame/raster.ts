@@ -65,22 +65,28 @@ export function paintLevel(
   const end = graph.levelStarts[level + 1]!;
   const scale = width / (view.right - view.left);
   const minWidth = style.gap + 2;
+  const toPixel = (at: number): number => Math.round((at - view.left) * scale);
   let box = firstBeyond(graph, level, view.left);
-  while (box < end && lefts[box]! < view.right) {
-    const from = Math.max(0, Math.round((lefts[box]! - view.left) * scale));
-    const to = Math.min(width, Math.round((rights[box]! - view.left) * scale));
+  let painted = 0;
+  while (box < end && painted < width && lefts[box]! < view.right) {
+    const from = Math.max(painted, toPixel(lefts[box]!));
+    const to = Math.min(width, toPixel(rights[box]!));
     if (to - from >= minWidth) {
       paintBox(row, from, to - style.gap, style.fill(box), style.edge);
       if (to - from >= style.minSpan) onSpan({ box, level, from, to });
+      painted = to;
       box++;
       continue;
     }
-    // Everything that ends within this pixel is drawn as one.
-    const pixelEnd = view.left + (Math.max(to, from + 1) - 0.5) / scale;
-    const next = Math.max(box + 1, gallop(rights, box, end, pixelEnd));
-    if (from < width) {
-      row.fill(style.fillRun(box, next), from, Math.min(width, Math.max(to, from + 1)));
-    }
+    // Too narrow for a gap: one pixel (or two) for everything that is seen there, so that nothing is drawn
+    // over and a box that a search found is never hidden by its neighbour.
+    painted = Math.max(to, from + 1);
+    const edge = painted >= width ? view.right : view.left + (painted - 0.5) / scale;
+    const beyond = gallop(rights, box, end, edge);
+    const straddles =
+      beyond < end && lefts[beyond]! < edge && toPixel(rights[beyond]!) - painted < minWidth;
+    const next = Math.max(box + 1, straddles ? beyond + 1 : beyond);
+    if (from < width) row.fill(style.fillRun(box, next), from, Math.min(width, painted));
     box = next;
   }
 }
