@@ -195,6 +195,21 @@ export function failingFrame(
   return frame === undefined ? undefined : { file: frame.file, line: frame.line };
 }
 
+/**
+ * What people call the program: `shop.settle` for `/venv/bin/python -m shop.settle --order 7`, `task.py` for
+ * `python3 -u jobs/task.py`, else the program's own name.
+ */
+export function programName(argv: readonly string[]): string {
+  const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+  const [program = '', ...args] = argv;
+  if (!/^(python|pypy|node)[\d.]*$/.test(baseName(program))) return baseName(program);
+  const module = args.indexOf('-m');
+  const script = args.findIndex((arg) => !arg.startsWith('-'));
+  if (module >= 0 && (script < 0 || module < script)) return args[module + 1] ?? program;
+  const named = script < 0 || args.includes('-c') ? undefined : args[script];
+  return named === undefined ? baseName(program) : baseName(named);
+}
+
 /** How the run ended, in words: `KeyError: 'X'`, `exit code 3`, `SIGKILL`. */
 export function describeEnd(head: RunHead): string {
   if (head.exception !== null) {

@@ -9,7 +9,7 @@ import { readCurrentFacts } from '../run/current.ts';
 import { planLaunch } from '../run/launchPlan.ts';
 import { preflight, summarise, type Finding } from '../run/preflight.ts';
 import { rerun } from '../run/rerun.ts';
-import { describeEnd, headOf, type RunRecord } from '../run/runRecord.ts';
+import { describeEnd, headOf, programName, type RunRecord } from '../run/runRecord.ts';
 import {
   parseFromPreflight,
   type FromPreflight,
@@ -54,7 +54,7 @@ export class PreflightPanels implements vscode.Disposable {
     if (open !== undefined) return open.reveal();
     const panel = vscode.window.createWebviewPanel(
       'faultline.preflight',
-      `Reopen ${record.id}`,
+      `Reopen ${toDisplay(programName(record.argv), 40)}`,
       vscode.ViewColumn.Active,
       { enableScripts: true, localResourceRoots: [this.extensionUri] },
     );

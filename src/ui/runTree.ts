@@ -3,7 +3,7 @@
 import * as vscode from 'vscode';
 import { toDisplay } from '../base/displayText.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
-import { describeEnd, type RunHead } from '../run/runRecord.ts';
+import { describeEnd, programName, type RunHead } from '../run/runRecord.ts';
 import { hasFailed, listRuns, type RunList } from '../run/runStore.ts';
 
 export const runsViewId = 'faultline.runs';
@@ -96,7 +96,7 @@ function noteItem(row: RunRow & { readonly kind: 'note' }): vscode.TreeItem {
 }
 
 function runItem(head: RunHead): vscode.TreeItem {
-  const item = new vscode.TreeItem(toDisplay(shortCommand(head.argv), 120));
+  const item = new vscode.TreeItem(toDisplay(programName(head.argv), 60));
   const end = toDisplay(describeEnd(head), 120);
   item.id = `${head.node}/${head.run}`;
   item.description = `${head.node} · ${end} · ${shortTime(head.startedAt)}`;
@@ -112,13 +112,6 @@ function runItem(head: RunHead): vscode.TreeItem {
     label: `${hasFailed(head) ? 'failed run' : `${head.state} run`} ${item.label as string} on ${head.node}, ${end}`,
   };
   return item;
-}
-
-/** The command without the directories of its program: `python -m shop.settle --order 7`. */
-export function shortCommand(argv: readonly string[]): string {
-  return argv
-    .map((arg, index) => (index === 0 ? arg.slice(arg.lastIndexOf('/') + 1) : arg))
-    .join(' ');
 }
 
 /** Time of day for today's runs, the date for older ones. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { CurrentFacts } from '../../src/run/current.ts';
 import { preflight, summarise, type Finding } from '../../src/run/preflight.ts';
-import { parseRunRecord, type RunRecord } from '../../src/run/runRecord.ts';
+import { parseRunRecord, programName, type RunRecord } from '../../src/run/runRecord.ts';
 
 const record: RunRecord = parseRunRecord({
   format: 'faultline.run',
@@ -169,3 +169,17 @@ test('a record of a later version is refused by name, a broken one by its field'
   });
   assert.throws(() => parseRunRecord('x'), { code: 'run.invalid' });
 });
+
+const names: readonly [string, string][] = [
+  ['/srv/venv/bin/python -m shop.settle --order 7', 'shop.settle'],
+  ['python3.11 -u jobs/task.py -m x', 'task.py'],
+  ['python3 -c print(1)', 'python3'],
+  ['/usr/bin/node --inspect app.js', 'app.js'],
+  ['/opt/bin/import-orders --all', 'import-orders'],
+  ['python', 'python'],
+];
+for (const [command, name] of names) {
+  test(`${command} is called ${name}`, () => {
+    assert.equal(programName(command.split(' ')), name);
+  });
+}

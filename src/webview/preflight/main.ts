@@ -16,7 +16,7 @@ declare function acquireVsCodeApi(): VsCodeApi;
 
 const api = acquireVsCodeApi();
 const root = document.getElementById('root')!;
-let showSame = false;
+const opened = new Set<string>();
 
 window.addEventListener('message', (event: MessageEvent<ToPreflight>) => {
   const message = event.data;
@@ -133,20 +133,28 @@ function findings(view: PreflightView): HTMLElement {
   const summary = element('p', 'summary', view.summary);
   summary.setAttribute('role', 'status');
   section.append(summary);
-  const told = view.rows.filter((row) => row.status !== 'same');
-  if (told.length > 0) section.append(table(told, 'What differs or could not be checked'));
+  const told = view.rows.filter((row) => row.status !== 'same' && row.severity !== 'info');
+  const harmless = view.rows.filter((row) => row.status !== 'same' && row.severity === 'info');
   const same = view.rows.filter((row) => row.status === 'same');
-  if (same.length > 0) {
-    const details = element('details');
-    details.open = showSame;
-    details.addEventListener('toggle', () => (showSame = details.open));
-    details.append(
-      element('summary', '', `${same.length} facts are the same`),
-      table(same, 'Same'),
-    );
-    section.append(details);
-  }
+  if (told.length > 0) section.append(table(told, 'What differs or could not be checked'));
+  section.append(
+    ...folded(harmless, 'harmless differences'),
+    ...folded(same, 'facts are the same'),
+  );
   return section;
+}
+
+/** Rows that are seldom wanted; a group that was opened stays open when the page is drawn again. */
+function folded(rows: readonly PreflightRow[], what: string): HTMLElement[] {
+  if (rows.length === 0) return [];
+  const details = element('details');
+  details.open = opened.has(what);
+  details.addEventListener('toggle', () => {
+    if (details.open) opened.add(what);
+    else opened.delete(what);
+  });
+  details.append(element('summary', '', `${rows.length} ${what}`), table(rows, what));
+  return [details];
 }
 
 function table(rows: readonly PreflightRow[], caption: string): HTMLTableElement {
