@@ -345,6 +345,11 @@ def prctl(option, value):
         return False
 
 
+def pause(seconds):
+    """A sleep that also works under libfaketime, where time.sleep() can fail with EINVAL."""
+    select.select([], [], [], seconds)
+
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -475,7 +480,7 @@ class Supervisor:
             status = status if ended is None else ended
             if not left or time.monotonic() >= until:
                 return status, left
-            time.sleep(0.02)
+            pause(0.02)
 
     @staticmethod
     def _signal(pid, number, unless_group=None):

@@ -223,7 +223,9 @@ class Layout:
         thread = threading.Thread(target=known_outer, daemon=True)
         thread.start()
         waiting.wait()
-        time.sleep(0.02)  # until it is inside acquire(), where its frame stays as it is
+        # Until it is inside acquire(), where its frame stays as it is. Not by time.sleep(), which
+        # can fail with EINVAL under libfaketime.
+        select.select([], [], [], 0.02)
         try:
             head = api.PyInterpreterState_ThreadHead(interpreter)
             after = self._words(interpreter, len(before) * WORD)
