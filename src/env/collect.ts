@@ -99,7 +99,7 @@ export async function takeSnapshot(
     partial: false,
     redaction: { keyId: options.key.id },
     clock: describeClock(nodeTimeOf(sections), options.clock),
-    ...readChapters(sections, (variables) => redactEnv(variables, options.key)),
+    ...readChapters(sections, word, (variables) => redactEnv(variables, options.key)),
   };
   return { ...snapshot, partial: unavailableChapters(snapshot).length > 0 };
 }

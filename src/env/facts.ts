@@ -25,7 +25,8 @@ export function nodeTimeOf(sections: Sections): number | undefined {
   return /^\d{1,12}$/.test(now) ? Number(now) : undefined;
 }
 
-export function readChapters(sections: Sections, redact: Redact): Chapters {
+/** `word` is the one the script was given: it marks where the start-up files' own output ends. */
+export function readChapters(sections: Sections, word: string, redact: Redact): Chapters {
   const plain = readEnvironment(sections.get('plainEnv')?.content ?? Buffer.alloc(0));
   return {
     os: readOs(sections),
@@ -38,7 +39,7 @@ export function readChapters(sections: Sections, redact: Redact): Chapters {
     memory: readMemory(sections),
     disks: readDisks(sections),
     env: {
-      loginShell: readLoginShell(sections, redact),
+      loginShell: readLoginShell(sections, word, redact),
       plainCommand: readPlainCommand(sections, plain, redact),
     },
     pythons: readPythons(sections),
@@ -387,25 +388,31 @@ function readPlainCommand(
   };
 }
 
-function readLoginShell(sections: Sections, redact: Redact): Chapters['env']['loginShell'] {
+function readLoginShell(
+  sections: Sections,
+  word: string,
+  redact: Redact,
+): Chapters['env']['loginShell'] {
   const section = sections.get('loginEnv');
   if (section === undefined) return whyMissing(section, 'the login shell');
   const shellEnd = section.content.indexOf(0);
   const shell = decodeText(section.content.subarray(0, Math.max(shellEnd, 0)));
   const name = shell === '' ? 'the login shell' : `the login shell ${shell}`;
-  const markerStart = section.content.indexOf('\u001e', shellEnd + 1);
-  const markerEnd = section.content.indexOf('\n', markerStart);
+  const marker = `\u001e${word}\n`;
+  const markerStart = section.content.indexOf(marker, shellEnd + 1);
   if (section.exitCode !== 0 && section.exitCode !== undefined) {
     return whyMissing(section, `${name}, with its start-up files,`);
   }
   if (section.exitCode === undefined) return whyMissing(section, name);
-  if (markerStart < 0 || markerEnd < 0) {
+  if (markerStart < 0) {
     return { unavailable: `${name} ended in its start-up files` };
   }
   return {
     source: `${shell} as a login shell`,
     shell,
-    variables: redact(Object.fromEntries(readEnvironment(section.content.subarray(markerEnd + 1)))),
+    variables: redact(
+      Object.fromEntries(readEnvironment(section.content.subarray(markerStart + marker.length))),
+    ),
   };
 }
 

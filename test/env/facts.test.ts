@@ -19,7 +19,7 @@ function sectionsOf(
 
 const keep = (variables: Readonly<Record<string, string>>): Variables => variables;
 const read = (contents: Parameters<typeof sectionsOf>[0]): ReturnType<typeof readChapters> =>
-  readChapters(sectionsOf(contents), keep);
+  readChapters(sectionsOf(contents), 'abcdef12', keep);
 
 test('a Debian node', () => {
   const chapters = read({
@@ -297,7 +297,7 @@ test('whatever a node says, the chapters are those of a snapshot', () => {
       ),
       (contents) => {
         const sections = sectionsOf(contents);
-        const snapshot = { ...sampleSnapshot(), ...readChapters(sections, keep) };
+        const snapshot = { ...sampleSnapshot(), ...readChapters(sections, 'abcdef12', keep) };
         parseSnapshot(JSON.parse(JSON.stringify(snapshot)));
         nodeTimeOf(sections);
       },

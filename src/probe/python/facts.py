@@ -3,8 +3,9 @@
 Runs on the node under any Python from 3.4 on, given on stdin, with -I -S -B: it imports only `os` and `sys`,
 as `json`, `re` and `subprocess` would cost more than all the work here. Nothing is written. Interpreters are
 found by listing directories; each different program is started once for its version, with the same
-switches, so no `.pth` or `sitecustomize` of the user's runs. Packages are the names of `*.dist-info` and
-`*.egg-info` in the directories that the interpreter would import from.
+switches, so no `.pth` or `sitecustomize` of the user's runs. A program that another user could have put there
+is never started. Packages are the names of `*.dist-info` and `*.egg-info` in the directories that the
+interpreter would import from.
 
 Output: text of `field NUL value NUL` pairs. `python` begins an interpreter, `package` is `name NUL version`,
 `note` says what could not be done. Names are normalised (PEP 503). Bytes pass through unchanged.
@@ -216,6 +217,16 @@ ASK = (
 )
 
 
+def is_trusted(program):
+    """Whether only root or this user can have chosen what it does."""
+    try:
+        status = os.stat(program)
+    except OSError:
+        return False
+    is_ours = status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
+    return is_ours and is_python_name(os.path.basename(program))
+
+
 def own_answer():
     release = "" if sys.version_info[3] == "final" else (
         {"alpha": "a", "beta": "b", "candidate": "rc"}[sys.version_info[3]] + str(sys.version_info[4])
@@ -268,7 +279,7 @@ def ask_versions(programs):
     own = os.path.realpath(sys.executable)
     if own in programs:
         answers[own] = own_answer()
-    others = sorted(program for program in programs if program != own)
+    others = sorted(program for program in programs if program != own and is_trusted(program))
     for first in range(0, len(others), 4):
         import time
 
@@ -370,15 +381,27 @@ def normalise(name):
     return "-".join(part for part in parts if part)
 
 
+def written_answer(interpreter):
+    """What a virtual environment's own file says, where its program could not be asked."""
+    config = interpreter.config or {}
+    version = config.get("version") or config.get("version_info") or ""
+    numbers = version.split(".")[:3]
+    if len(numbers) < 2 or not all(number.isdigit() for number in numbers):
+        return None
+    return [".".join(numbers), "cpython", os.path.dirname(config.get("home", ""))]
+
+
 def main():
     interpreters = Interpreters()
     interpreters.collect()
     found = list(interpreters.by_key.values())
     answers = ask_versions({interpreter.real for interpreter in found})
     for interpreter in found:
-        answer = answers.get(interpreter.real)
+        answer = answers.get(interpreter.real) or written_answer(interpreter)
         if answer is None:
-            say("note", interpreter.executable + " did not say its version")
+            is_asked = interpreter.real in answers
+            why = " did not say its version" if is_asked else " may be another user's and was not started"
+            say("note", interpreter.executable + why)
             continue
         version, implementation, prefix = answer
         is_venv = interpreter.config is not None
