@@ -1,0 +1,62 @@
+// The counts at the end of `npm test` have to be true, above all when a run goes wrong.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { runNodeTests } from './nodeTests.mjs';
+
+async function countsOf(t: TestContext, source: string) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'faultline-sample-'));
+  t.after(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const file = path.join(folder, 'sample.test.mjs');
+  writeFileSync(file, source);
+  return runNodeTests({ files: [file], concurrency: 1, fileTimeoutMs: 20_000 });
+}
+
+test('passed, failed and skipped tests are counted, suites are not', async (t) => {
+  const { passed, failed, skipped, output } = await countsOf(
+    t,
+    `import { describe, it } from 'node:test';
+     describe('suite', () => {
+       it('passes', () => {});
+       it('fails', () => { throw new Error('out of paper'); });
+       it('is skipped', { skip: 'no printer here' }, () => {});
+     });`,
+  );
+  assert.deepEqual(
+    { passed, failed, skipped },
+    {
+      passed: 1,
+      failed: 1,
+      skipped: ['is skipped: no printer here'],
+    },
+  );
+  assert.match(output, /✗ fails[^]*out of paper/);
+});
+
+test('a file that breaks off counts as a failure', async (t) => {
+  const { failed, output } = await countsOf(t, `throw new Error('no such module');`);
+  assert.equal(failed, 1);
+  assert.match(output, /no such module/);
+});
+
+test('a file that leaves half-way counts as a failure', async (t) => {
+  const { failed } = await countsOf(
+    t,
+    `import test from 'node:test'; test('waits', () => new Promise(() => {})); process.exit(7);`,
+  );
+  assert.ok(failed > 0);
+});
+
+test('a run of no test at all is a failure', async () => {
+  const { failed, output } = await runNodeTests({
+    files: [path.join(tmpdir(), 'faultline-no-such-file.test.mjs')],
+    concurrency: 1,
+    fileTimeoutMs: 20_000,
+  });
+  assert.ok(failed > 0, output);
+});

@@ -1,0 +1,98 @@
+/** The second phase of `npm test`, on Node 24: all stages, each with its counts, whatever failed before. */
+import { missingBrowserPackages } from '../e2e/harness/browser.mjs';
+import { ensureCodeServer, isCodeServerInstalled } from '../e2e/harness/codeServer.mjs';
+import { missingSystemPackages } from '../fleet/system.ts';
+import { check, sum } from './check.mjs';
+import { runInHostTests } from './inHost.mjs';
+import { onOrphaned } from './node24.mjs';
+import { runNodeTests, testFiles } from './nodeTests.mjs';
+import { packageExtension } from './package.mjs';
+import { seconds, step } from './progress.mjs';
+import { installSystemPackages } from './systemPackages.mjs';
+
+/** @typedef {import('./reporter.mjs').TestCounts} TestCounts */
+
+/**
+ * @typedef {object} Stage
+ * @property {string} title
+ * @property {() => Promise<TestCounts>} run
+ */
+
+/** A file of integration tests starts a fleet; one of end-to-end tests a VS Code as well. */
+const INTEGRATION_FILE_TIMEOUT_MS = 10 * 60_000;
+const E2E_FILE_TIMEOUT_MS = 20 * 60_000;
+
+const STAGES = /** @type {readonly Stage[]} */ ([
+  { title: 'Check: lint, types, format, unused code, Python, unit tests', run: check },
+  { title: 'Build and package', run: buildAndPackage },
+  {
+    title: 'Integration tests: real sshd, real Python',
+    run: () => oneByOne('test/integration/*.test.ts', INTEGRATION_FILE_TIMEOUT_MS),
+  },
+  { title: 'Suite inside the extension host', run: runInHostTests },
+  {
+    title: 'End-to-end tests: the packaged extension, used in a browser',
+    run: () => oneByOne('test/e2e/*.test.ts', E2E_FILE_TIMEOUT_MS),
+  },
+]);
+
+/** @returns {Promise<number>} the exit code */
+export async function testAll() {
+  endChildrenWithUs();
+  await installSystemPackages(
+    [...missingSystemPackages(), ...missingBrowserPackages()],
+    'npm test',
+  );
+  if (!isCodeServerInstalled()) {
+    await step('Installing code-server, a VS Code for the browser', (onProgress) =>
+      ensureCodeServer({ onProgress }),
+    );
+  }
+  /** @type {TestCounts[]} */
+  const results = [];
+  for (const stage of STAGES) results.push(await runStage(stage));
+  const { passed, failed, skipped } = sum(results);
+  console.log('');
+  for (const one of skipped) console.log(`skipped: ${one}`);
+  const skips = skipped.length === 0 ? '' : `, ${skipped.length} skipped`;
+  console.log(`${passed} passed, ${failed} failed${skips}`);
+  return failed > 0 ? 1 : 0;
+}
+
+/** Only a process that leaves by itself can end what it runs: see `run`. */
+function endChildrenWithUs() {
+  const leave = () => process.exit(1);
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    process.on(signal, leave);
+  }
+  onOrphaned(leave);
+}
+
+/** @param {Stage} stage */
+async function runStage({ title, run }) {
+  const startedAt = Date.now();
+  console.log(`\n── ${title}`);
+  const counts = await run().catch((error) => {
+    console.error(error);
+    return failure;
+  });
+  const { passed, failed } = counts;
+  console.log(`   ${passed} passed, ${failed} failed, ${seconds(Date.now() - startedAt)}`);
+  return counts;
+}
+
+/** @type {TestCounts} */
+const failure = { passed: 0, failed: 1, skipped: [] };
+
+/** @returns {Promise<TestCounts>} one test: whether there is a VSIX */
+async function buildAndPackage() {
+  console.log(`  ✓ ${await packageExtension()}`);
+  return { passed: 1, failed: 0, skipped: [] };
+}
+
+/**
+ * @param {string} pattern
+ * @param {number} fileTimeoutMs
+ */
+const oneByOne = (pattern, fileTimeoutMs) =>
+  runNodeTests({ files: testFiles(pattern), concurrency: 1, fileTimeoutMs, show: true });
