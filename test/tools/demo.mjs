@@ -110,7 +110,7 @@ async function bringUp(options, cleanUp) {
  */
 async function showInBrowser(fleet, { open, port }, cleanUp) {
   const extensionsDir = path.join(demoDir, 'extensions');
-  const vsix = fingerprint([path.relative(root, vsixFile())]);
+  const vsix = fingerprint([path.relative(root, vsixFile)]);
   const installed = stamp('demo-extension');
   const isInstalled = existsSync(extensionsDir) && installed.matches(vsix);
   const server = await step('Starting VS Code', () => {
@@ -120,7 +120,7 @@ async function showInBrowser(fleet, { open, port }, cleanUp) {
         extensionsDir,
         folder: workspaceFolder(fleet),
         port: onPort,
-        vsix: isInstalled ? undefined : vsixFile(),
+        vsix: isInstalled ? undefined : vsixFile,
         settings: fleetSettings(fleet),
       });
     if (port !== undefined) return start(port);
@@ -146,7 +146,7 @@ async function showOnDesktop(command, fleet, cleanUp) {
       userDataDir: path.join(demoDir, 'desktop-user-data'),
       extensionsDir: path.join(demoDir, 'desktop-extensions'),
       folder: workspaceFolder(fleet),
-      vsix: vsixFile(),
+      vsix: vsixFile,
       settings: fleetSettings(fleet),
     }),
   );

@@ -29,7 +29,7 @@ const INPUTS = [
 export async function packageExtension() {
   const inputs = fingerprint(INPUTS);
   const sizes = await build({ production: true });
-  const vsix = vsixFile();
+  const vsix = vsixFile;
   rmSync(vsix, { force: true });
   const vsce = await run(process.execPath, [
     inProject('node_modules', '@vscode', 'vsce', 'vsce'),
@@ -55,7 +55,7 @@ export async function packageExtension() {
  * @returns {Promise<string>} one line about what was done
  */
 export async function packageIfChanged() {
-  const upToDate = existsSync(vsixFile()) && existsSync(inProject('dist', 'extension.js'));
+  const upToDate = existsSync(vsixFile) && existsSync(inProject('dist', 'extension.js'));
   if (upToDate && packaged.matches(fingerprint(INPUTS))) return 'unchanged';
   return packageExtension();
 }

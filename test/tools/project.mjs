@@ -27,8 +27,7 @@ export function readManifest() {
   return /** @type {Manifest} */ (JSON.parse(readFileSync(inProject('package.json'), 'utf8')));
 }
 
+const { name, version } = readManifest();
+
 /** The packaged extension, `faultline-<version>.vsix`. */
-export function vsixFile() {
-  const { name, version } = readManifest();
-  return inProject(`${name}-${version}.vsix`);
-}
+export const vsixFile = inProject(`${name}-${version}.vsix`);

@@ -62,7 +62,7 @@ export async function openFaultline({ name, theme, load = true, settings = {} })
       userDataDir: path.join(folder, 'user-data'),
       extensionsDir: path.join(folder, 'extensions'),
       folder: workspaceFolder(fleet),
-      vsix: vsixFile(),
+      vsix: vsixFile,
       settings: { ...fleetSettings(fleet), ...settings },
     });
     started.push(() => server.stop());
