@@ -20,7 +20,7 @@ export interface NodeUses {
   compareEnvironments(a: Node, b: Node): Promise<void>;
   searchLogs(nodes: readonly Node[], contextId: string): Promise<void>;
   followLogs(nodes: readonly Node[]): Promise<void>;
-  openTerminal(node: Node): Promise<void>;
+  openTerminal(node: Node): void;
   showProfile(profile: Profile, title: string): void;
 }
 
@@ -41,7 +41,7 @@ export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTab
     disconnectNode: (...args) => several(args).forEach((node) => registry.disconnect(node)),
     openTerminal: async (...args) => {
       const node = await one(args, 'Open a terminal on');
-      if (node !== undefined) await uses.openTerminal(node);
+      if (node !== undefined) uses.openTerminal(node);
     },
     snapshotEnvironment: async (...args) => {
       const node = await one(args, 'Show the environment of');

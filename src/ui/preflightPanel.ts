@@ -22,7 +22,7 @@ import { webviewHtml } from './webviewHtml.ts';
 /** What the page can ask for beyond its own work; given by the composition root. */
 export interface ReopenActions {
   debug(record: RunRecord, node: Node): Promise<void>;
-  terminal(record: RunRecord, node: Node): Promise<void>;
+  terminal(record: RunRecord, node: Node): void;
   showRecord(record: RunRecord): Promise<void>;
   /** Resolves to false when the user does not want the run started on this node. */
   confirm(record: RunRecord, node: Node): Promise<boolean>;

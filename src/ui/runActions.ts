@@ -13,7 +13,7 @@ import type { RunRow, RunTree } from './runTree.ts';
 /** What runs can be used for beyond reading their records. */
 export interface RunUses {
   debug(record: RunRecord, node: Node): Promise<void>;
-  terminal(record: RunRecord, node: Node): Promise<void>;
+  terminal(record: RunRecord, node: Node): void;
   searchLogs(contextId: string): Promise<void>;
 }
 
@@ -53,7 +53,7 @@ export function runCommands(
     },
     openTerminalOfRun: async (row) => {
       const run = await read(row);
-      if (run !== undefined) await uses.terminal(run.record, run.node);
+      if (run !== undefined) uses.terminal(run.record, run.node);
     },
     showRunRecord: async (row) => {
       const run = await read(row);
@@ -89,7 +89,7 @@ function gone(head: RunHead): UserError {
   );
 }
 
-async function pickRun(tree: RunTree): Promise<RunHead | undefined> {
+export async function pickRun(tree: RunTree): Promise<RunHead | undefined> {
   if (tree.runs.length === 0) {
     throw new UserError('run.none', 'No runs are known yet.', {
       hint: 'Connect to a node, or look for runs in the Runs view.',
