@@ -500,41 +500,41 @@ class Target:
             raise Torn()
 
     def stack(self, frame):
-        """((Code, line), ...) from the newest frame outwards, at most MAX_DEPTH, and then a None
-        if there were more."""
+        """(((Code, line), ...) from the newest frame outwards, at most MAX_DEPTH and then a None if
+        there were more; the address of the outermost frame, 0 when it was not reached)."""
         layout, unpack = self._layout, self._unpack
-        code_at, caller_at = layout.frame_code, layout.frame_caller
-        size, instruction_at = layout.frame_size, layout.frame_instruction
-        calls = []
+        code_at, caller_at, size = layout.frame_code, layout.frame_caller, layout.frame_size
+        calls, outermost, seen = [], 0, set()
         window, start = b'', 0
         while frame:
+            if frame in seen:
+                raise Torn()  # a frame that was given out again, and so its own caller
+            seen.add(frame)
             at = frame - start
             if at < 0 or at + size > len(window):
                 window, start = self._window(frame, size)
                 at = frame - start
             address = unpack(window, at + code_at)[0] & ~7
-            if address != self._none:
-                # The interpreter's own entry frames hold None.
+            # The interpreter's own entry frames hold None instead of code.
+            code = None if address == self._none else self._code(address)
+            if code is not None and not code.is_internal:
                 if len(calls) == MAX_DEPTH:
                     calls.append(None)
-                    break
-                code = self._code(address)
-                if code.is_internal:
-                    frame = unpack(window, at + caller_at)[0]
-                    continue
-                if instruction_at is None:
-                    offset = -1
-                elif HAS_SMALL_FRAMES:
-                    offset = unpack(window, at + instruction_at)[0] - address - layout.code_size
-                else:
-                    offset = self._unpack_number(window, at + instruction_at)[0]
-                    offset *= layout.instruction_bytes
-                calls.append((code, code.line_at(offset)))
-            caller = unpack(window, at + caller_at)[0]
-            if caller == frame:
-                raise Torn()
-            frame = caller
-        return tuple(calls)
+                    return tuple(calls), 0
+                calls.append((code, code.line_at(self._instruction(window, at, address))))
+                outermost = frame
+            frame = unpack(window, at + caller_at)[0]
+        return tuple(calls), outermost
+
+    def _instruction(self, window, at, code):
+        """Offset of the instruction that a frame is at, in bytes from the first."""
+        layout = self._layout
+        if layout.frame_instruction is None:
+            return -1
+        place = at + layout.frame_instruction
+        if HAS_SMALL_FRAMES:
+            return self._unpack(window, place)[0] - code - layout.code_size
+        return self._unpack_number(window, place)[0] * layout.instruction_bytes
 
     def _window(self, frame, size):
         """(bytes, their address) that hold a frame. From 3.11 on callers lie just below, in one
@@ -585,7 +585,10 @@ class Target:
         encoding = {1: 'latin-1', 2: 'utf-16', 4: 'utf-32'}[width]
         if width > 1:
             encoding += '-le' if sys.byteorder == 'little' else '-be'
-        return data.decode(encoding, 'surrogatepass' if width > 1 else 'strict')
+        try:
+            return data.decode(encoding, 'surrogatepass' if width > 1 else 'strict')
+        except ValueError:
+            raise Torn()
 
     def _bytes(self, address):
         length = self._unpack(self._read(address + self._layout.object_length, WORD))[0]
@@ -770,24 +773,36 @@ class Sampler:
         if mark is not None and last is not None and last[0] == mark and last[1] == frame:
             self._report.count(last[2], False)
             return
-        for attempt in range(ATTEMPTS):
-            try:
-                calls = self._target.stack(frame)
-                break
-            except Torn:
-                try:
-                    frame = self._target.newest_frame(state)
-                except Torn:
-                    frame = 0
-                if not frame:
-                    return
-        else:
+        found = self._whole_stack(state, frame, last and last[3])
+        if found is None:
             self.torn += 1
             return
+        calls, frame, root = found
         if calls:
             stack = self._report.stack_id(self._name(native), calls)
-            self._last[native] = (mark, frame, stack)
+            self._last[native] = (mark, frame, stack, root)
             self._report.count(stack, on_cpu)
+
+    def _whole_stack(self, state, frame, known_root):
+        """(calls, newest frame, outermost frame); None when each attempt was torn. A frame that
+        ended while it was read has lost its callers: so a stack has to end at the frame where
+        this thread's stack ended before, or else twice at the same one."""
+        before = None
+        for _ in range(ATTEMPTS):
+            try:
+                if not frame:
+                    return (), 0, known_root
+                calls, root = self._target.stack(frame)
+                if root in (0, known_root, before):
+                    return calls, frame, root or known_root
+                before = root
+            except Torn:
+                before = None
+            try:
+                frame = self._target.newest_frame(state)
+            except Torn:
+                return None
+        return None
 
     def _name(self, native):
         name = self._names.get(native)
