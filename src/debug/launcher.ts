@@ -68,13 +68,14 @@ export async function launch(
   void process.exited.then(() => clearInterval(heartbeat));
   const lines = new LauncherLines(onNote);
   process.stderr.once('close', () => lines.end());
+  const said = closed(lines);
   return {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr.pipe(lines),
     exited: process.exited.then(async (exit) => {
       // An exit may be heard of before the last words are.
-      await Promise.race([closed(lines), delay(lastWordsMs)]);
+      await Promise.race([said, delay(lastWordsMs)]);
       return exit;
     }),
     failure: () => (lines.refusal === undefined ? undefined : cannotStart(node, lines.refusal)),
@@ -137,7 +138,8 @@ export class LauncherLines extends Transform {
         this.held = Buffer.from(line);
         break;
       }
-      if (!this.isAtLineStart || !this.isOwn(line)) this.push(line);
+      const isWhole = this.isAtLineStart && newline >= 0;
+      if (!isWhole || !this.isOwn(line)) this.push(line);
       this.isAtLineStart = newline >= 0;
       rest = rest.subarray(line.length);
     }
