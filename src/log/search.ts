@@ -3,7 +3,7 @@
 
 import { mapBounded, withDeadline } from '../base/async.ts';
 import { toDisplay } from '../base/displayText.ts';
-import { describeError, isAbort, UserError } from '../base/errors.ts';
+import { isAbort, UserError } from '../base/errors.ts';
 import { probeSource } from '../probe/sources.ts';
 import type { ClockOffset, Node, NodeAccess, NodeFailure } from '../remote/node.ts';
 import type { RemoteCommand, RemoteProcess } from '../remote/shell.ts';
@@ -13,6 +13,7 @@ import type { LogEntry, MergedEntry } from './logEntry.ts';
 import { mergeEntries, sortTimes } from './merge.ts';
 import { checkQuery, matches, needles, type LogQuery } from './query.ts';
 import { SearchOutputReader, type SearchOutputPart } from './searchOutput.ts';
+import { clockUnknown, fileWarning, noSources, toFailure } from './sources.ts';
 import { parseZone } from './timestamp.ts';
 
 export interface SearchLimits {
@@ -123,13 +124,6 @@ function failedAnswer(error: unknown): NodeAnswer {
   };
 }
 
-/** What can be told of an error; a bug keeps its message and gets a code of its own. */
-export function toFailure(error: unknown): NodeFailure {
-  return error instanceof UserError
-    ? { code: error.code, message: error.message, hint: error.hint }
-    : { code: 'log.failed', message: describeError(error), hint: undefined };
-}
-
 async function searchNode(
   access: NodeAccess,
   node: Node,
@@ -153,12 +147,6 @@ async function searchNode(
   } finally {
     program.dispose();
   }
-}
-
-function noSources(node: Node): UserError {
-  return new UserError('log.noSources', `${node.name} has no log files configured.`, {
-    hint: `Add "logs": ["/path/*.log"] to it in "faultline.nodes".`,
-  });
 }
 
 function tooSlow(node: Node, timeoutMs: number): UserError {
@@ -279,7 +267,7 @@ class AnswerCollector {
     this.clock = clock;
     this.onProgress = onProgress;
     if (clock === undefined) {
-      this.warn(`The clock of ${node.name} could not be measured: its times are not corrected.`);
+      this.warn(clockUnknown(node));
     }
   }
 
@@ -365,8 +353,8 @@ class AnswerCollector {
   private warnOfFile(text: string): void {
     const blank = text.indexOf(' ');
     const kind = text.slice(0, blank);
-    const path = toDisplay(text.slice(blank + 1));
-    if (Object.hasOwn(warningTexts, kind)) this.warn(warningTexts[kind]!(path, this.node.name));
+    const warning = fileWarning(kind, text.slice(blank + 1), this.node.name);
+    if (warning !== undefined) this.warn(warning);
   }
 
   private warn(message: string): void {
@@ -384,17 +372,3 @@ class AnswerCollector {
 }
 
 const maxWarnings = 100;
-
-/** By the kinds that logSearch.sh notes. */
-const warningTexts: Readonly<Record<string, (path: string, node: string) => string>> = {
-  missing: (path, node) => `No file matches ${path} on ${node}, or its folder may not be read.`,
-  notFile: (path, node) => `${path} on ${node} is not a file and was left out.`,
-  unreadable: (path, node) => `${path} on ${node} may not be read by this user and was left out.`,
-  tooMany: (path, node) => `${path} matches too many files on ${node}: the rest was left out.`,
-  compressed: (path, node) =>
-    `${path} on ${node} is compressed and was left out: search for a text or a context id to include it.`,
-  corrupt: (path, node) =>
-    `${path} on ${node} could not be unpacked to its end: it is damaged, or the node lacks the tool.`,
-  binary: (path, node) => `Lines of ${path} on ${node} hold binary data and were left out.`,
-  failed: (path, node) => `${path} on ${node} could not be searched to its end.`,
-};

@@ -4,7 +4,7 @@
 # for the other:
 #   Z +0100        the node's zone
 #   F path         lines of this file follow
-#   W kind path    a file that was not read, or not wholly: see `warningTexts` in src/log/search.ts
+#   W kind path    a file that was not read, or not wholly: see src/log/sources.ts
 #   C path         only the end of this file was read
 #   D              all files were read
 #   12:text        a line of the file, with its number (empty when the file is too large to count)

@@ -1,0 +1,68 @@
+// Live entries of many nodes → one stream in time order. Each is held back for a moment, so that what
+// happened earlier but arrives a little later can still take its place before it.
+
+import type { EpochMs } from '../base/time.ts';
+import type { LogEntry } from './logEntry.ts';
+
+/** An entry in its place in a live stream. */
+export interface LiveEntry extends LogEntry {
+  /** Entries that happened after it were already given. */
+  readonly isLate: boolean;
+}
+
+interface HeldEntry {
+  readonly entry: LogEntry;
+  readonly sortTime: EpochMs;
+  readonly arrivedAt: EpochMs;
+}
+
+export class HoldBack {
+  private readonly holdMs: number;
+  /** In order of time; equal times in order of arrival. */
+  private held: HeldEntry[] = [];
+  private lastGiven: EpochMs = -Infinity;
+  /** By file: the time of its last entry, as a file's entries keep their order. */
+  private readonly lastOfFile = new Map<string, EpochMs>();
+
+  constructor(holdMs: number) {
+    this.holdMs = holdMs;
+  }
+
+  get size(): number {
+    return this.held.length;
+  }
+
+  /** `now` is our clock. An entry without a time counts as happening when it arrives. */
+  add(entry: LogEntry, now: EpochMs): void {
+    const file = `${entry.node}\0${entry.source}`;
+    const before = this.lastOfFile.get(file) ?? -Infinity;
+    // Nothing happens after it was read: a wrong time in the future must not hold up the others.
+    const sortTime = Math.max(before, Math.min(entry.time ?? now, now));
+    this.lastOfFile.set(file, sortTime);
+    let at = this.held.length;
+    while (at > 0 && this.held[at - 1]!.sortTime > sortTime) at--;
+    this.held.splice(at, 0, { entry, sortTime, arrivedAt: now });
+  }
+
+  /** What was held long enough, and all that happened before it, in order. */
+  release(now: EpochMs): readonly LiveEntry[] {
+    const due = this.held.findLastIndex(({ arrivedAt }) => arrivedAt <= now - this.holdMs);
+    return this.held.splice(0, due + 1).map(({ entry, sortTime }) => {
+      const isLate = sortTime < this.lastGiven;
+      if (!isLate) this.lastGiven = sortTime;
+      return { ...entry, isLate };
+    });
+  }
+
+  /** Everything, without waiting. */
+  flush(): readonly LiveEntry[] {
+    return this.release(Infinity);
+  }
+
+  /** The files of this node are not followed any more. */
+  forget(node: string): void {
+    for (const file of this.lastOfFile.keys()) {
+      if (file.startsWith(`${node}\0`)) this.lastOfFile.delete(file);
+    }
+  }
+}
