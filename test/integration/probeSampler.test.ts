@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -214,6 +214,11 @@ test('a venv’s Python and one under a false clock are sampled as well', async 
       : { LD_PRELOAD: library, FAKETIME: '-90s', FAKETIME_DONT_FAKE_MONOTONIC: '1' };
   const faked = await target(systemPython(), [], env);
   assertHot(await sample({ rateHz: 100, seconds: 0.6 }, faked, { env }), isQualified);
+  endChildren();
+  // A killed process leaves its clock's memory behind.
+  for (const name of [`faketime_shm_${faked}`, `sem.faketime_sem_${faked}`]) {
+    rmSync(join('/dev/shm', name), { force: true });
+  }
 });
 
 test('a deep stack is cut at its outer end, with a mark', async () => {

@@ -856,44 +856,6 @@ def _facts(sys, os):
     }
 
 
-def _describe(kind, value, trace):
-    import linecache
-    import traceback
-    frames = []
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append((code.co_filename, trace.tb_lineno or 0, code.co_name,
-                       trace.tb_frame.f_globals))
-        trace = trace.tb_next
-    left_out = len(frames) - @MAX_FRAMES@
-    if left_out > 0:
-        frames[50:50 + left_out] = [('', 0, '(%d frames left out)' % left_out, None)]
-    shown = []
-    for name, line, function, scope in frames:
-        text = ''
-        if line:
-            text = linecache.getline(name, line, scope).strip()
-        shown.append({'file': name, 'line': line, 'function': function, 'code': text})
-    if isinstance(value, SyntaxError) and value.filename and value.lineno:
-        # Where the program's text is wrong is not a frame; without it the place would be lost.
-        shown.append({'file': value.filename, 'line': value.lineno, 'function': '<module>',
-                      'code': (value.text or '').strip()})
-    try:
-        message = str(value)
-    except Exception:
-        message = '<unprintable %s>' % kind.__name__
-    text = ''.join(traceback.format_exception(kind, value, trace_of(value)))
-    if len(text) > @MAX_TRACEBACK@:
-        half = @MAX_TRACEBACK@ // 2
-        text = text[:half] + '\n  ... cut ...\n' + text[-half:]
-    return {'type': getattr(kind, '__qualname__', kind.__name__), 'module': kind.__module__,
-            'message': message[:@MAX_MESSAGE@], 'traceback': text, 'frames': shown}
-
-
-def trace_of(value):
-    return getattr(value, '__traceback__', None)
-
-
 def _watch(sys, os, capture):
     """Calls capture(what, kind, value, trace) for an uncaught exception, with what 'main' or
     'thread', and hands it on to whoever would have had it. sys.__excepthook__ is replaced with
@@ -928,6 +890,43 @@ def _watch(sys, os, capture):
         for name in ('excepthook', '__excepthook__'):
             if getattr(threading, name, None) is inner:
                 setattr(threading, name, thread_excepthook)
+'''
+
+# Compiled only when there is an exception to describe.
+DESCRIBE = r'''
+def _describe(kind, value, trace):
+    import linecache
+    import traceback
+    whole, frames = trace, []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append((code.co_filename, trace.tb_lineno or 0, code.co_name,
+                       trace.tb_frame.f_globals))
+        trace = trace.tb_next
+    left_out = len(frames) - @MAX_FRAMES@
+    if left_out > 0:
+        frames[50:50 + left_out] = [('', 0, '(%d frames left out)' % left_out, None)]
+    shown = []
+    for name, line, function, scope in frames:
+        text = ''
+        if line:
+            text = linecache.getline(name, line, scope).strip()
+        shown.append({'file': name, 'line': line, 'function': function, 'code': text})
+    if isinstance(value, SyntaxError) and value.filename and value.lineno:
+        # Where the program's text is wrong is not a frame; without it the place would be lost.
+        shown.append({'file': value.filename, 'line': value.lineno, 'function': '<module>',
+                      'code': (value.text or '').strip()})
+    try:
+        message = str(value)
+    except Exception:
+        message = '<unprintable %s>' % kind.__name__
+    text = ''.join(traceback.format_exception(kind, value, whole))
+    if len(text) > @MAX_TRACEBACK@:
+        half = @MAX_TRACEBACK@ // 2
+        text = text[:half] + '\n  ... cut ...\n' + text[-half:]
+    return {'type': getattr(kind, '__qualname__', kind.__name__), 'module': kind.__module__,
+            'message': message[:@MAX_MESSAGE@], 'traceback': text, 'frames': shown}
+
 '''
 
 # The sitecustomize of one run. `begin`, `main`, `thread` and `end` are the files it leaves for the
@@ -977,7 +976,9 @@ def _listen(sys, os, here, run):
         try:
             if what == 'main':
                 state['seen'] = True
-            described = _describe(kind, value, trace)
+            namespace = {}
+            exec(compile(_DESCRIBE, 'faultline', 'exec'), namespace)
+            described = namespace['_describe'](kind, value, trace)
             described['context'] = state['context']
             report(what, described)
         except Exception:
@@ -1020,8 +1021,8 @@ _start()
 '''
 
 
-def inside_source():
-    return (INSIDE.replace('@MAX_FRAMES@', str(MAX_FRAMES))
+def describe_source():
+    return (DESCRIBE.replace('@MAX_FRAMES@', str(MAX_FRAMES))
             .replace('@MAX_TRACEBACK@', str(MAX_TRACEBACK))
             .replace('@MAX_MESSAGE@', str(MAX_MESSAGE)))
 
@@ -1029,7 +1030,7 @@ def inside_source():
 def inside_functions():
     """_facts, _describe and _watch for use in this process."""
     namespace = {}
-    exec(compile(inside_source(), 'faultline', 'exec'), namespace)
+    exec(compile(INSIDE + describe_source(), 'faultline', 'exec'), namespace)
     return namespace
 
 
@@ -1106,7 +1107,8 @@ class Hook:
         self.folder = private_folder()
         self._lock = lock_folder(self.folder, create=True)
         original = os.environb.get(b'PYTHONPATH')
-        source = '# Made by faultline for %s; it removes itself.\n' % run + inside_source()
+        source = '# Made by faultline for %s; it removes itself.\n' % run + INSIDE
+        source += '_DESCRIBE = %s\n' % ascii(describe_source())
         source += (CUSTOMIZE.replace('@HERE@', ascii(self.folder)).replace('@RUN@', repr(run))
                    .replace('@ORIGINAL@', repr(original)))
         with open(os.path.join(self.folder, 'sitecustomize.py'), 'w', encoding='ascii') as file:
