@@ -17,7 +17,11 @@ type Facts<K extends keyof EnvSnapshot> = Omit<Available<EnvSnapshot[K]>, 'sourc
 export type ComparablePython = Pick<
   PythonInterpreter,
   'executable' | 'realExecutable' | 'version' | 'implementation' | 'prefix' | 'isVenv' | 'packages'
-> & { readonly isInUse?: boolean };
+> & {
+  readonly isInUse?: boolean;
+  /** `$SHOP_HOME/venv` names the same thing on two nodes, wherever it lies. */
+  readonly foundBy?: readonly string[];
+};
 
 export interface Comparable {
   /** The node's name, or the run's. */

@@ -1,5 +1,6 @@
-// Which Python interpreters and packages differ. Interpreters are matched by where they are, then by what
-// they are for: /srv/shop/venv here and /opt/shop/venv there are both the shop's.
+// Which Python interpreters and packages differ. Interpreters are matched by the variable that names their
+// place, by the place, then by what they are for: /srv/shop/venv here and /opt/shop/venv there are both
+// the shop's.
 
 import type { Comparable, ComparablePython } from './comparable.ts';
 import type { Findings, RankedDifference } from './difference.ts';
@@ -32,42 +33,71 @@ export function comparePythons(left: Comparable, right: Comparable): Findings {
   };
 }
 
-export function matchPythons(
-  a: readonly ComparablePython[],
-  b: readonly ComparablePython[],
-): {
+interface Matching {
   readonly matches: readonly Match[];
   readonly onlyA: readonly ComparablePython[];
   readonly onlyB: readonly ComparablePython[];
-} {
-  const matches: Match[] = [];
-  let restA = a;
-  let restB = b;
-  const keys: readonly ((python: ComparablePython) => string)[] = [
-    (python) => (python.prefix === '' ? '' : `${python.prefix} ${minorOf(python.version)}`),
-    (python) => python.prefix,
-    (python) => python.executable,
+}
+
+type Key = (python: ComparablePython) => string;
+
+/** The surest first; '' matches nothing. */
+const placeKeys: readonly Key[] = [
+  ({ foundBy }) => foundBy?.find((how) => how.startsWith('$')) ?? '',
+  ({ prefix, version }) => (prefix === '' ? '' : `${prefix} ${minorOf(version)}`),
+  ({ prefix }) => prefix,
+  ({ executable }) => executable,
+];
+
+export function matchPythons(
+  a: readonly ComparablePython[],
+  b: readonly ComparablePython[],
+): Matching {
+  const byPlace = placeKeys.reduce<Matching>(
+    (matching, key) => matchBy(key, matching, (_, others) => others[0]),
+    { matches: [], onlyA: a, onlyB: b },
+  );
+  // One whose place is taken on the other node as well is not missing there, although that one was
+  // matched with another.
+  const isElsewhere = (python: ComparablePython, others: readonly ComparablePython[]): boolean =>
+    !others.some(({ prefix }) => prefix === python.prefix);
+  return matchBy(
     roleOf,
-  ];
-  for (const keyOf of keys) {
-    const taken = new Set<ComparablePython>();
-    for (const python of restA) {
-      const key = keyOf(python);
-      const isSame = (other: ComparablePython): boolean =>
-        keyOf(other) === key && !taken.has(other);
-      const others = key === '' ? [] : restB.filter(isSame);
-      const isAlone = restA.filter((other) => keyOf(other) === key).length === 1;
-      // A role that several have tells nothing.
-      const other = keyOf === roleOf && (others.length > 1 || !isAlone) ? undefined : others[0];
-      if (other === undefined) continue;
-      matches.push({ a: python, b: other });
-      taken.add(python);
-      taken.add(other);
-    }
-    restA = restA.filter((python) => !taken.has(python));
-    restB = restB.filter((python) => !taken.has(python));
-  }
-  return { matches, onlyA: restA, onlyB: restB };
+    {
+      matches: byPlace.matches,
+      onlyA: byPlace.onlyA.filter((python) => isElsewhere(python, b)),
+      onlyB: byPlace.onlyB.filter((python) => isElsewhere(python, a)),
+    },
+    // A role that several have tells nothing.
+    (same, others) => (same.length === 1 && others.length === 1 ? others[0] : undefined),
+  );
+}
+
+/** Matches what is left by one key; `choose` picks among those of the same key on both sides. */
+function matchBy(
+  key: Key,
+  { matches, onlyA, onlyB }: Matching,
+  choose: (
+    same: readonly ComparablePython[],
+    others: readonly ComparablePython[],
+  ) => ComparablePython | undefined,
+): Matching {
+  const taken = new Set<ComparablePython>();
+  const found = onlyA.flatMap((python): Match[] => {
+    const wanted = key(python);
+    if (wanted === '') return [];
+    const same = onlyA.filter((other) => key(other) === wanted);
+    const others = onlyB.filter((other) => key(other) === wanted && !taken.has(other));
+    const other = choose(same, others);
+    if (other === undefined) return [];
+    taken.add(python).add(other);
+    return [{ a: python, b: other }];
+  });
+  return {
+    matches: [...matches, ...found],
+    onlyA: onlyA.filter((python) => !taken.has(python)),
+    onlyB: onlyB.filter((python) => !taken.has(python)),
+  };
 }
 
 /** What an interpreter is for, wherever it lies; '' when its place does not tell. */

@@ -335,6 +335,24 @@ test('interpreters are matched by place, then by what they are for', () => {
   );
 });
 
+test('what a variable names is the same thing on both nodes, wherever it lies', () => {
+  const own = (name: string, version: string): ReturnType<typeof samplePython> =>
+    samplePython({
+      prefix: `/nodes/${name}/venv`,
+      executable: `/nodes/${name}/venv/bin/python`,
+      packages: { pricelib: version },
+    });
+  const declared = { foundBy: ['process', '$SHOP_HOME/venv'] };
+  // Both nodes see the processes of both, as on one machine.
+  const one = { ...own('one', '2.1.0'), ...declared };
+  const two = { ...own('two', '1.4.2'), ...declared };
+  const here = { pythons: { source: '', interpreters: [one, own('two', '1.4.2')], notes: [] } };
+  const there = { pythons: { source: '', interpreters: [own('one', '2.1.0'), two], notes: [] } };
+  assert.deepEqual(lines(compare(sampleSnapshot(here), sampleSnapshot(there))), [
+    'high packages./nodes/one/venv.pricelib: 2.1.0 | 1.4.2 (compared with /nodes/two/venv)',
+  ]);
+});
+
 test('a package that differs in several interpreters is one difference', () => {
   const both = (version: string): Partial<EnvSnapshot> => ({
     pythons: {

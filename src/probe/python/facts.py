@@ -81,19 +81,29 @@ def in_directories():
 
 
 def venvs():
-    """Virtual environments in likely places: beside the code in /srv, /opt, /var/www, cwd and home."""
-    parents = [os.getcwd(), HOME]
+    """(how it was found, virtual environment) in likely places: where variables point to, beside the code in
+    /srv, /opt and /var/www, in the working directory and at home."""
+    for name in sorted(os.environ):
+        if name == "HOME" or name.endswith(("_HOME", "_ROOT", "_DIR")):
+            for inner in VENV_NAMES:
+                yield "$" + name + "/" + inner, os.environ[name] + "/" + inner
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if name in os.environ:
+            yield "$" + name, os.environ[name]
+    for parent in code_directories():
+        for inner in VENV_NAMES:
+            yield "venv", parent + "/" + inner
+
+
+def code_directories():
+    yield os.getcwd()
     for root in ("/srv", "/opt", "/var/www"):
-        parents.append(root)
+        yield root
         for name in listdir(root)[:200]:
-            parents.append(root + "/" + name)
+            yield root + "/" + name
             if root != "/opt":
-                parents.extend(root + "/" + name + "/" + inner for inner in listdir(root + "/" + name)[:50])
-    for parent in parents:
-        if parent:
-            for name in VENV_NAMES:
-                if os.path.exists(parent + "/" + name + "/pyvenv.cfg"):
-                    yield parent + "/" + name
+                for inner in listdir(root + "/" + name)[:50]:
+                    yield root + "/" + name + "/" + inner
 
 
 def of_processes():
@@ -188,9 +198,11 @@ class Interpreters:
             found = self.add(program, "process")
             if found is not None:
                 found.in_use = True
-        for directory in venvs():
+        for how, directory in venvs():
+            if not directory.startswith("/") or not os.path.exists(directory + "/pyvenv.cfg"):
+                continue
             for name in ("python", "python3"):
-                if self.add(directory + "/bin/" + name, "venv") is not None:
+                if self.add(directory + "/bin/" + name, how) is not None:
                     break
         seen = set()
         for how, directory in in_directories():
