@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:http';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import type { Profile } from '../../src/profile/profile.ts';
@@ -117,28 +118,47 @@ export class FlameTestPage {
     await opened.watch(server);
     await page.exposeFunction('testSend', (message: FromFlame) => opened.sent.push(message));
     await page.exposeFunction('testSetState', (state: unknown) => opened.states.push(state));
-    await page.addInitScript(prepare, {
-      theme: themes[options.theme ?? 'dark'],
-      state: options.state,
-    });
+    const given = { theme: themes[options.theme ?? 'dark'], state: options.state };
+    await page.addInitScript(`window.testGiven = ${JSON.stringify(given)}`);
+    await page.addInitScript({ path: fileURLToPath(import.meta.resolve('./inPage.mjs')) });
     await page.goto(server.origin);
     return opened;
   }
 
   /** Sends a profile as the panel does, and waits until it is drawn. */
   async show(profile: Profile, id = 'p1', title = 'Profile'): Promise<void> {
-    await this.page.evaluate(receive, { id, title, profile: toPlain(profile) as never });
+    await this.receive({ type: 'profile', id, title, profile: toPlain(profile) });
     await this.settle();
   }
 
-  /** Two animation frames: what was asked for is then drawn. */
-  async settle(): Promise<void> {
-    await this.page.evaluate(
-      () =>
-        new Promise<void>((resolve) => {
-          requestAnimationFrame(() => requestAnimationFrame(() => resolve()));
-        }),
-    );
+  receive(message: unknown): Promise<void> {
+    return this.inPage(`receive(${JSON.stringify(message)})`);
+  }
+
+  /** What was asked for is drawn. */
+  settle(): Promise<void> {
+    return this.inPage('settle()');
+  }
+
+  setTheme(theme: ThemeName): Promise<void> {
+    return this.inPage(`dress(${JSON.stringify(themes[theme])})`);
+  }
+
+  zoomStepMs(): Promise<number> {
+    return this.inPage('zoomStepMs()');
+  }
+
+  canvas(): Promise<{ width: number; cssWidth: number; pixel: number[]; pageWidth: number }> {
+    return this.inPage('canvas()');
+  }
+
+  made(): Promise<{ elements: number; isPolluted: boolean }> {
+    return this.inPage('made()');
+  }
+
+  /** Calls a function of inPage.mjs. The root's tsconfig has no browser types, so it goes as text. */
+  private inPage<T>(call: string): Promise<T> {
+    return this.page.evaluate<T>(`flameTest.${call}`);
   }
 
   close(): Promise<void> {
@@ -164,37 +184,6 @@ export class FlameTestPage {
   }
 }
 
-/** In the page, before its script: VS Code's API object and the theme. */
-function prepare(given: {
-  theme: { bodyClass: string; variables: Readonly<Record<string, string>> };
-  state: unknown;
-}): void {
-  const bridge = window as unknown as {
-    testSend(message: unknown): void;
-    testSetState(state: unknown): void;
-    acquireVsCodeApi(): unknown;
-  };
-  bridge.acquireVsCodeApi = () => ({
-    postMessage: (message: unknown) => bridge.testSend(message),
-    getState: () => given.state,
-    setState: (state: unknown) => bridge.testSetState(state),
-  });
-  document.addEventListener('securitypolicyviolation', (event) => {
-    console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
-  });
-  const dress = (): void => {
-    document.body.className = given.theme.bodyClass;
-    for (const [name, value] of Object.entries(given.theme.variables)) {
-      document.documentElement.style.setProperty(`--vscode-${name}`, value);
-    }
-  };
-  new MutationObserver((_, observer) => {
-    if (document.body === null) return;
-    observer.disconnect();
-    dress();
-  }).observe(document, { childList: true, subtree: true });
-}
-
 /** Typed arrays as `{ array: name, values }`, which any browser protocol carries. */
 function toPlain(value: unknown): unknown {
   if (ArrayBuffer.isView(value)) {
@@ -203,23 +192,4 @@ function toPlain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(toPlain);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, toPlain(each)]));
-}
-
-/** In the page: the message with its typed arrays made again, as if from the panel. */
-function receive({ id, title, profile }: { id: string; title: string; profile: never }): void {
-  const arrays: Readonly<Record<string, new (values: number[]) => unknown>> = {
-    Float64Array,
-    Int32Array,
-    Uint32Array,
-  };
-  const revive = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(revive);
-    if (typeof value !== 'object' || value === null) return value;
-    const { array, values } = value as { array?: string; values?: number[] };
-    const make = array === undefined ? undefined : arrays[array];
-    if (make !== undefined && values !== undefined) return new make(values);
-    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, revive(each)]));
-  };
-  const data = { type: 'profile', id, title, profile: revive(profile) };
-  window.dispatchEvent(new MessageEvent('message', { data }));
 }
