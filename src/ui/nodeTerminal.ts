@@ -3,7 +3,9 @@
 import * as vscode from 'vscode';
 import { StringDecoder } from 'node:string_decoder';
 import { toDisplay } from '../base/displayText.ts';
-import { describeError } from '../base/errors.ts';
+import { delay } from '../base/async.ts';
+import { describeError, UserError } from '../base/errors.ts';
+import { runTerminalCommand } from '../debug/runTerminal.ts';
 import { TerminalTextFilter } from '../debug/terminalText.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import type { RemoteCommand, RemoteTerminal } from '../remote/shell.ts';
@@ -14,24 +16,11 @@ export function openNodeTerminal(access: NodeAccess, node: Node): void {
   show(toDisplay(node.name, 60), new NodeTerminal(access, node, undefined));
 }
 
-/** Opens a shell where a recorded run was, with its directory, umask and variables; masked secrets are left out. */
+/** Opens a shell where a recorded run was, with its directory, umask and variables. */
 export function openRunTerminal(access: NodeAccess, node: Node, record: RunRecord): void {
-  const variables = Object.entries(record.env).flatMap(([name, value]) =>
-    typeof value === 'string' ? [`${name}=${value}`] : [],
-  );
-  const command: RemoteCommand = {
-    script: runShellScript,
-    args: [record.cwd.logical, record.umask, ...variables],
-  };
-  show(`${toDisplay(node.name, 40)}: ${record.id}`, new NodeTerminal(access, node, command));
+  const name = `${toDisplay(node.name, 40)}: ${record.id}`;
+  show(name, new NodeTerminal(access, node, runTerminalCommand(record)));
 }
-
-// The terminal's own variables stay; everything else is the run's.
-const runShellScript = `
-dir=$1 mask=$2; shift 2
-cd -- "$dir" || echo "faultline: the directory of the run cannot be entered: $dir"
-umask "$mask"
-exec env -i "TERM=$TERM" "HOME=$HOME" "USER=\${USER:-$(id -un)}" "SHELL=\${SHELL:-/bin/sh}" "$@" "\${SHELL:-/bin/sh}" -i`;
 
 function show(name: string, pty: NodeTerminal): void {
   vscode.window
@@ -88,10 +77,21 @@ class NodeTerminal implements vscode.Pseudoterminal {
     const decoder = new StringDecoder('utf8');
     // The node may not rename the tab, write the clipboard or answer for the user.
     const filter = new TerminalTextFilter('terminal');
-    terminal.output.on('data', (chunk: Buffer) => {
-      this.written.fire(filter.push(decoder.write(chunk)));
-    });
+    const write = (text: string): void => this.written.fire(filter.push(text));
+    terminal.output.on('data', (chunk: Buffer) => write(decoder.write(chunk)));
+    const lastOutput = new Promise((resolve) => terminal.output.once('close', resolve));
+    // A resize while the channel was being opened.
+    terminal.resize(this.size);
     const exit = await terminal.exited;
+    // An exit may be heard of before the last output is, and a background child keeps the output open.
+    await Promise.race([lastOutput, delay(lastOutputMs)]);
+    write(decoder.end());
+    terminal.dispose();
+    if (exit.exitCode === undefined && exit.signal === undefined && !this.isClosed) {
+      throw new UserError('node.connectionLost', `The connection to ${this.node.name} was lost.`);
+    }
     this.closed.fire(exit.exitCode ?? 1);
   }
 }
+
+const lastOutputMs = 500;
