@@ -23,7 +23,7 @@ import { configurationOf, DebugFactory } from './ui/debugFactory.ts';
 import { NodeFiles } from './ui/nodeFiles.ts';
 import { openNodeTerminal, openRunTerminal } from './ui/nodeTerminal.ts';
 import { planLaunch } from './run/launchPlan.ts';
-import { findRun, hasFailed } from './run/runStore.ts';
+import { findRunNear, hasFailed } from './run/runStore.ts';
 import type { Node } from './remote/node.ts';
 import { headOf, type RunRecord } from './run/runRecord.ts';
 
@@ -42,6 +42,7 @@ export function activate(context: vscode.ExtensionContext): void {
     registry.setNodes(await combineNodes(config.nodes, config.sshConfigFile));
   };
   add(new NodeTree(registry).register());
+  add(registry.onDidChange((node) => reporter.report(measureClock(registry, node))));
   add(onDidChangeConfig(() => reporter.report(refreshNodes())));
 
   // Environments, profiles
@@ -59,14 +60,18 @@ export function activate(context: vscode.ExtensionContext): void {
   add(runs.register());
   const debug = async (record: RunRecord, node: Node): Promise<void> => {
     const head = headOf(record, node.name);
-    await vscode.debug.startDebugging(undefined, configurationOf(head));
+    if (await vscode.debug.startDebugging(undefined, configurationOf(head))) {
+      // The variables are what the user came for.
+      await vscode.commands.executeCommand('workbench.view.debug');
+    }
   };
   const terminal = (record: RunRecord, node: Node): void => openRunTerminal(registry, node, record);
   const resolvePlan = async (
     wanted: { run: string; node: string | undefined },
     signal: AbortSignal,
   ) => {
-    const { node, record } = await findRun(registry, registry.nodes, wanted.run, signal);
+    const near = registry.nodes.filter((node) => node.name === wanted.node);
+    const { node, record } = await findRunNear(registry, near, wanted.run, signal);
     return planLaunch(record, wanted.node ?? node.name);
   };
   const failedRuns = {
@@ -111,4 +116,11 @@ export function activate(context: vscode.ExtensionContext): void {
   );
 
   reporter.report(refreshNodes());
+}
+
+/** A connected node tells its clock at once; trouble with that is not trouble with the node. */
+async function measureClock(registry: NodeRegistry, node: Node): Promise<void> {
+  const state = registry.state(node);
+  if (state.kind !== 'ready' || state.clock !== undefined) return;
+  await registry.clock(node).catch(() => undefined);
 }

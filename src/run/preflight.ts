@@ -195,12 +195,15 @@ function variableFindings(record: RunRecord, now: CurrentFacts, suspects: Suspec
     const before = display(recorded);
     const after = display(current);
     if (before === after) return same(fact, before);
-    // The rerun restores every variable, so a difference changes less than it would for a plain start.
-    const severity = suspects.isNamed(name)
-      ? 'high'
-      : lessSevere(variableSeverity(name, before, after));
+    const severity = suspects.isNamed(name) ? 'high' : restoredSeverity(name, before, after);
     return differs(fact, before, after, severity, variableNote(recorded, current));
   });
+}
+
+/** The rerun restores every variable, so a difference says less than it would for a plain start. */
+function restoredSeverity(name: string, before: string | null, after: string | null): Severity {
+  const plain = lessSevere(variableSeverity(name, before, after));
+  return after === null && plain !== 'info' ? 'low' : plain;
 }
 
 function variableNote(

@@ -97,6 +97,23 @@ export async function findRun(
   });
 }
 
+/** Looks on the nodes where the run is likely to be, and only then on all others. */
+export async function findRunNear(
+  access: NodeAccess,
+  near: readonly Node[],
+  id: string,
+  signal?: AbortSignal,
+): Promise<ListedRun> {
+  if (near.length === 0) return findRun(access, access.nodes, id, signal);
+  try {
+    return await findRun(access, near, id, signal);
+  } catch (error) {
+    const others = access.nodes.filter((node) => !near.includes(node));
+    if (!isNotFound(error) || others.length === 0) throw error;
+    return findRun(access, others, id, signal);
+  }
+}
+
 function isNotFound(error: unknown): boolean {
   return error instanceof UserError && error.code === 'run.notFound';
 }

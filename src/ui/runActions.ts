@@ -5,7 +5,7 @@ import { toDisplay } from '../base/displayText.ts';
 import { UserError } from '../base/errors.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { describeEnd, programName, type RunHead, type RunRecord } from '../run/runRecord.ts';
-import { findRun, listRuns, readRun, type ListedRun } from '../run/runStore.ts';
+import { findRun, findRunNear, listRuns, readRun, type ListedRun } from '../run/runStore.ts';
 import type { CommandTable } from './commands.ts';
 import type { PreflightPanels } from './preflightPanel.ts';
 import type { RunRow, RunTree } from './runTree.ts';
@@ -117,15 +117,9 @@ async function findRunOfEntry(
   access: NodeAccess,
   entry: EntryOfRun,
 ): Promise<ListedRun | undefined> {
-  const here = access.nodes.filter((node) => node.name === entry.node);
-  const elsewhere = access.nodes.filter((node) => node.name !== entry.node);
   if (entry.runId !== undefined) {
-    return findRun(access, here, entry.runId).catch((error: unknown) => {
-      if (error instanceof UserError && error.code === 'run.notFound') {
-        return findRun(access, elsewhere, entry.runId!);
-      }
-      throw error;
-    });
+    const near = access.nodes.filter((node) => node.name === entry.node);
+    return findRunNear(access, near, entry.runId);
   }
   const { runs } = await listRuns(access, access.nodes);
   const matching = runs.filter((run) => run.contextId === entry.contextId);

@@ -106,10 +106,11 @@ test('a package whose files are in the traceback comes before a larger change el
 
 test('a variable that is missing now is named; one that the failure names comes first', () => {
   const { TARIFF_REGION: _, ...env } = same.env;
-  const now = { ...same, env: { ...env, JPY: 'x' } };
+  const now = { ...same, env: { ...env, JPY: 'x', REGION: 'us' } };
   assert.deepEqual(told(now), [
     'differs high env.JPY: null → x',
-    'differs medium env.TARIFF_REGION: eu → null',
+    'differs medium env.REGION: null → us',
+    'differs low env.TARIFF_REGION: eu → null',
   ]);
 });
 
