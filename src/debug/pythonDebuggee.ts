@@ -209,6 +209,7 @@ class PythonDebuggee implements Debuggee {
   private async relay(command: string, args: unknown): Promise<unknown> {
     const body = await this.adapter.request(command, args);
     const mapped = this.options.paths.sourcesToClient(body);
+    if (command === 'stackTrace') return withPlainFrames(mapped);
     return command === 'exceptionInfo' ? withoutNotes(mapped) : mapped;
   }
 
@@ -405,4 +406,21 @@ function startFailed(error: UserError, debugpy: Debugpy): UserError {
       `or reopen the run without debugger.`,
     cause: error,
   });
+}
+
+/**
+ * debugpy calls frames of libraries `subtle`, and an editor passes over those when it chooses what to show. The
+ * frame that failed is the one to show, also in a library.
+ */
+function withPlainFrames(body: unknown): unknown {
+  const frames = (body as DebugProtocol.StackTraceResponse['body'] | undefined)?.stackFrames;
+  if (!Array.isArray(frames)) return body;
+  return {
+    ...(body as object),
+    stackFrames: frames.map(({ presentationHint, source, ...frame }) => ({
+      ...frame,
+      ...(presentationHint === 'label' ? { presentationHint } : {}),
+      ...(source === undefined ? {} : { source: { ...source, presentationHint: 'normal' } }),
+    })),
+  };
 }
