@@ -3,6 +3,7 @@
 import { UserError, describeError, isAbort } from './base/errors.ts';
 import { exitCodes, wrongUse, type CliCommand, type CliContext } from './cli/context.ts';
 import { envCommand } from './cli/env.ts';
+import { logsCommand } from './cli/logs.ts';
 import { nodesCommand } from './cli/nodes.ts';
 import { profileCommand } from './cli/profile.ts';
 import { preflightCommand, rerunCommand, runCommand, runsCommand, showCommand } from './cli/runs.ts';
@@ -35,6 +36,7 @@ const commands: Readonly<Record<string, CliCommand>> = {
     resolveRun: async (run, { access, signal }) =>
       environmentOfRun((await findRun(access, access.nodes, run, signal)).record),
   }),
+  logs: logsCommand,
   run: runCommand,
   runs: runsCommand,
   show: showCommand,
