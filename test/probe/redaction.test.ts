@@ -136,24 +136,27 @@ test('secrets in an environment are masked by name or value, and decoys are not'
 
 test('a masked value keeps its length and a keyed hash, and learnt secrets are masked elsewhere', () => {
   const answer = askRecorder(
-    `redactor = probe.Redactor('00' * 16)
-env = {'DB_PASSWORD': 'hunter2!x', 'COPY': 'a hunter2!x b', 'PLAIN': 'b', 'POSTGRES_PASSWORD': 'postgres'}
+    `import hmac, hashlib
+redactor = probe.Redactor('00' * 16)
+env = {'DB_PASSWORD': 'hunter2', 'COPY': 'a hunter2 b', 'PLAIN': 'b',
+       'POSTGRES_PASSWORD': 'postgres', 'USER': 'postgres', 'HOME': '/var/lib/postgres'}
 redactor.learn_environment(env)
-import hmac, hashlib
-answer = [redactor.env(env), redactor.text('login hunter2!x failed at /var/lib/postgres for postgres'),
-          hmac.new(b'00' * 16, b'hunter2!x', hashlib.sha256).hexdigest()[:8]]`,
+answer = [redactor.env(env), redactor.text('hunter2 fails at /var/lib/postgres for postgres'),
+          redactor.argv(['psql', '-U', 'postgres', 'x=hunter2']), redactor.everywhere(['postgres', 'hunter2']),
+          hmac.new(b'00' * 16, b'hunter2', hashlib.sha256).hexdigest()[:8]]`,
     null,
-  ) as [Record<string, unknown>, string, string];
-  const [env, text, hash] = answer;
-  assert.deepEqual(env['DB_PASSWORD'], { redacted: true, reason: 'name', length: 9, hash });
-  assert.deepEqual((env['COPY'] as { reason: string }).reason, 'value');
-  assert.equal(env['PLAIN'], 'b');
-  // A secret that is an ordinary word is masked alone, not inside a path.
-  assert.match(
-    text,
-    /^login ‹redacted:\w{8}› failed at \/var\/lib\/postgres for ‹redacted:\w{8}›$/,
+  ) as [Record<string, unknown>, string, string[], string[], string];
+  const [env, text, argv, everywhere, hash] = answer;
+  assert.deepEqual(env['DB_PASSWORD'], { redacted: true, reason: 'name', length: 7, hash });
+  assert.equal((env['COPY'] as { reason: string }).reason, 'value');
+  // A secret that is an ordinary word is masked alone and in prose only: it is also a user's name.
+  assert.deepEqual(
+    [env['PLAIN'], env['USER'], env['HOME']],
+    ['b', 'postgres', '/var/lib/postgres'],
   );
-  assert.ok(text.includes(`‹redacted:${hash}›`));
+  assert.match(text, /^‹redacted:\w{8}› fails at \/var\/lib\/postgres for ‹redacted:\w{8}›$/);
+  assert.deepEqual(argv, ['psql', '-U', 'postgres', `x=‹redacted:${hash}›`]);
+  assert.deepEqual(everywhere, ['postgres', `‹redacted:${hash}›`]);
 });
 
 test('secrets in texts are masked and the rest of the text stays', () => {

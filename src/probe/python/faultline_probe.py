@@ -15,6 +15,7 @@ stdout, signals and exit as without it; stderr byte for byte. Records are JSON (
 "faultline.run", version 1) in $FAULTLINE_STATE/runs; secrets are masked before anything is
 written; a record that cannot be written costs one sentence on stderr and never the run.
 """
+import array
 import ast
 import binascii
 import errno
@@ -319,6 +320,13 @@ def spellings(value):
     return forms
 
 
+def looks_chosen(secret):
+    """Whether a secret is unlike any ordinary word, so that each occurrence is the secret."""
+    kinds = ('[a-z]', '[A-Z]', '[0-9]', '[^A-Za-z0-9]')
+    variety = sum(1 for kind in kinds if re.search(kind, secret))
+    return len(secret) >= 16 or (len(secret) >= 6 and variety >= 2)
+
+
 class Redactor:
     """Masks secrets for one record. First learn() every secret, then env(), argv() and text().
 
@@ -330,7 +338,7 @@ class Redactor:
         self.salt = salt
         self._key = salt.encode('ascii')
         self._learnt = set()
-        self._regex = None
+        self._regexes = {}
 
     def tag(self, value):
         return hmac.new(self._key, bytes_of(value), hashlib.sha256).hexdigest()[:8]
@@ -345,7 +353,7 @@ class Redactor:
         if '\n' in value:
             parts.update(line for line in value.split('\n') if len(line) >= 20)
         self._learnt.update(part for part in parts if len(part) >= 3)
-        self._regex = None
+        self._regexes = {}
 
     def learn_environment(self, env):
         for name, value in env.items():
@@ -379,9 +387,10 @@ class Redactor:
                 shown.append(self._masked_part(arg, expected))
                 expected = None
                 continue
-            text, expected = self._argument(arg, argv[index + 1:index + 2], options if index else [])
+            following = argv[index + 1:index + 2]
+            text, expected = self._argument(arg, following, options if index else [])
             shown.append(text)
-        return [self.text(arg) for arg in shown]
+        return [self.text(arg, is_prose=False) for arg in shown]
 
     def _argument(self, arg, following, options):
         """(text to show, how to mask the argument after this one)."""
@@ -415,32 +424,29 @@ class Redactor:
         self.learn(secret)
         return head + colon + self.mask(secret)
 
-    def known(self, text):
-        """Text with every learnt secret masked."""
+    def known(self, text, is_prose=False):
+        """Text with the learnt secrets masked wherever they occur. One that is a short or plain
+        word (`postgres`) is masked in prose only, and only where it stands alone: as a user's name
+        or a part of a path it gives nothing away, and masked there it would destroy the record."""
         if not self._learnt:
             return text
-        if self._regex is None:
-            self._regex = self._compile()
-        return self._regex.sub(lambda match: self.mask(match.group(0)), text)
+        if is_prose not in self._regexes:
+            self._regexes[is_prose] = self._compile(is_prose)
+        return self._regexes[is_prose].sub(lambda match: self.mask(match.group(0)), text)
 
-    def _compile(self):
-        """A short or plain word (`postgres`) is masked only where it stands alone, or paths and
-        ordinary sentences would be destroyed; anything that looks chosen, everywhere."""
+    def _compile(self, is_prose):
         branches = []
         for value in self._learnt:
-            classes = sum(1 for kind in ('[a-z]', '[A-Z]', '[0-9]', '[^A-Za-z0-9]')
-                          if re.search(kind, value))
-            strong = len(value) >= 16 or (len(value) >= 8 and classes >= 2)
-            for form in spellings(value):
-                literal = re.escape(form)
-                branches.append((len(form), literal if strong
-                                 else r'(?<![\w./-])' + literal + r'(?![\w/-])'))
-        branches.sort(reverse=True)
-        return re.compile('|'.join(branch for _, branch in branches))
+            if looks_chosen(value):
+                branches += [re.escape(form) for form in spellings(value)]
+            elif is_prose:
+                branches.append(r'(?<![\w./-])' + re.escape(value) + r'(?![\w/-])')
+        branches.sort(key=len, reverse=True)
+        return re.compile('|'.join(branches) or r'(?!)')
 
-    def text(self, text):
+    def text(self, text, is_prose=True):
         """Text with learnt secrets and everything of a secret's shape masked."""
-        text = self.known(text)
+        text = self.known(text, is_prose)
         shown, at = [], 0
         for start, end in self._disjoint(secret_spans(text)):
             shown += [text[at:start], self.mask(text[start:end])]
@@ -619,11 +625,9 @@ def addresses(notes):
 def ipv4_addresses():
     """From SIOCGIFCONF (netdevice(7)): struct ifreq is 16 bytes of name, then a sockaddr."""
     ifreq = 16 + (24 if struct.calcsize('P') == 8 else 16)
-    room = bytearray(256 * ifreq)
-    import ctypes
-    buffer = (ctypes.c_char * len(room)).from_buffer(room)
+    room = array.array('B', bytes(256 * ifreq))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        answer = fcntl.ioctl(probe, 0x8912, struct.pack('iP', len(room), ctypes.addressof(buffer)))
+        answer = fcntl.ioctl(probe, 0x8912, struct.pack('iP', len(room), room.buffer_info()[0]))
     length = struct.unpack('iP', answer)[0]
     all_of = [socket.inet_ntoa(bytes(room[at + 20:at + 24])) for at in range(0, length, ifreq)]
     return [address for address in all_of if not address.startswith('127.')]
@@ -1280,6 +1284,7 @@ class Store:
             for folder in (state, self.folder):
                 try:
                     os.mkdir(folder, 0o700)
+                    os.chmod(folder, 0o700)  # whatever the umask
                 except FileExistsError:
                     pass
         status = os.stat(self.folder)
@@ -1436,6 +1441,8 @@ class Recording:
                          'pidStart': process_start(own), 'bootId': boot_id()},
             'notes': self.notes,
         }
+        if not os.path.isdir('/proc/self'):
+            self.notes.append('no /proc here: a lost run cannot be told from a running one')
         self.id = self.record['id']
         self.store = None
         try:
@@ -1698,16 +1705,16 @@ class Child:
         os.close(self._error_read)
         return int(failure) if failure else None
 
-    def wait(self, each_second):
-        """Passes signals on until the program ends; returns its wait status. Calls each_second()
-        after about 0.05, 0.2, 1, 2, 3 ... seconds."""
-        beat = 0.05
+    def wait(self, is_settled):
+        """Passes signals on until the program ends; returns its wait status. Asks is_settled()
+        after about 0.05, 0.25, 1, 2, 3 ... seconds, until it says yes."""
+        beat, settled = 0.05, False
         while True:
             info = wait_signal(self._watched, beat)
             if info is None:
-                each_second()
-                beat = min(beat * 4, 1)
-                # A SIGCHLD may have been taken by another waiter: never rely on it alone.
+                settled = settled or is_settled()
+                # Also later there is a beat: a SIGCHLD may have been merged with git's.
+                beat = 60 if settled else min(beat * 4, 1)
             elif info[0] != signal.SIGCHLD:
                 self._pass_on(*info)
                 continue
@@ -1822,15 +1829,15 @@ def run(argv, context=None, parent=None, state=None, deaf_to=None):
         stderr.start()
     git = GitCheck(code)
 
-    def look_inside():
+    def has_interpreter():
         """A service runs for days: its record learns the interpreter while it runs."""
-        if hook is not None and record['interpreter'] is None:
-            begin = hook.read('begin')
-            if begin is not None:
-                recording.set_interpreter(begin)
-                recording.write()
+        begin = hook and hook.read('begin')
+        if begin:
+            recording.set_interpreter(begin)
+            recording.write()
+        return bool(begin) or hook is None
 
-    status = child.wait(look_inside)
+    status = child.wait(has_interpreter)
     tail = stderr.stop() if stderr is not None else b''
     record['stderrTail'] = shown_tail(recording.redactor, tail)
     failed = os.WIFSIGNALED(status) or os.WEXITSTATUS(status) != 0

@@ -362,7 +362,7 @@ class Supervisor:
     def __init__(self, heartbeat_seconds):
         self._heartbeat = heartbeat_seconds
         # Orphans of the program become our children, so a daemon that left its session is found.
-        self._is_subreaper = prctl(PR_SET_CHILD_SUBREAPER, 1)
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
