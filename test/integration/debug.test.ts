@@ -8,10 +8,19 @@ import { DebugClient } from '@vscode/debugadapter-testsupport';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { UserError } from '../../src/base/errors.ts';
 import type { SessionHost } from '../../src/debug/session.ts';
-import type { LaunchPlan } from '../../src/run/launchPlan.ts';
+import { sshConnector } from '../../src/remote/connect.ts';
+import type { Node, NodeAccess } from '../../src/remote/node.ts';
+import { parseNodeUri, readFile } from '../../src/remote/nodeFiles.ts';
+import { NodeRegistry } from '../../src/remote/nodeRegistry.ts';
+import { combineNodes, readSettings } from '../../src/remote/settings.ts';
+import { planLaunch, type LaunchPlan } from '../../src/run/launchPlan.ts';
+import type { RunHead } from '../../src/run/runRecord.ts';
+import { findRun, listRuns } from '../../src/run/runStore.ts';
 import { TestEditor } from '../debug/debugClient.ts';
 import { eventually } from '../fakes/eventually.ts';
 import { LocalNodes } from '../fakes/localNodes.ts';
+import { startSshd } from '../fakes/sshd.ts';
+import { startFleet } from '../fleet/fleet.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'faultline-debug-'));
 const nodes = new LocalNodes({ 'work-2': {} });
@@ -54,7 +63,7 @@ function plan(argv: readonly string[], changes: Partial<LaunchPlan> = {}): Launc
   };
 }
 
-function open(planned: LaunchPlan | Error, access = nodes): TestEditor {
+function open(planned: LaunchPlan | Error, access: NodeAccess = nodes): TestEditor {
   const resolvePlan: SessionHost['resolvePlan'] = () =>
     planned instanceof Error ? Promise.reject(planned) : Promise.resolve(planned);
   const editor = new TestEditor({ access, resolvePlan });
@@ -385,6 +394,106 @@ test('the adapter is a program of its own, too', async () => {
   assert.equal(body.reason, 'exception');
   await client.stop();
 });
+
+/** Nodes reached over real SSH. */
+async function sshAccess(configFile: string, known: readonly Node[]): Promise<NodeRegistry> {
+  const registry = new NodeRegistry(
+    sshConnector(
+      () => ({ configFile }),
+      () => ({}),
+    ),
+  );
+  registry.setNodes(known);
+  return registry;
+}
+
+test('over SSH: the failing frame, a clean end, and nothing left by a lost connection', async (t) => {
+  const sshd = await startSshd();
+  t.after(() => sshd.stop());
+  const node: Node = { name: 'work-2', host: 'node', labels: [], logs: [], origin: 'settings' };
+  const registry = await sshAccess(await sshd.config(), [node]);
+  t.after(() => registry.dispose());
+
+  const editor = open(plan(['python3', 'settle.py', 'plum']), registry);
+  await editor.run(run);
+  const stop = await editor.stopped();
+  const [frame] = await editor.frames(stop.threadId!);
+  assert.deepEqual([frame?.name, frame?.line], ['price', 5]);
+  assert.equal((await editor.locals(frame!.id))['order'], "'plum'");
+  await editor.continueRequest({ threadId: stop.threadId! });
+  await editor.ended();
+  assert.deepEqual(editor.events('exited')[0]?.body, { exitCode: 1 });
+  await editor.disconnectRequest();
+
+  for (const noDebug of [false, true]) {
+    const disconnected = open(plan(['python3', stubborn]), registry);
+    await disconnected.run({ ...run, noDebug });
+    await eventually(() => assert.match(disconnected.output('stdout'), /up/), 10_000);
+    await disconnected.disconnectRequest();
+    assert.deepEqual(processes(stubborn), []);
+
+    const lost = open(plan(['python3', stubborn]), registry);
+    await lost.run({ ...run, noDebug });
+    await eventually(() => assert.match(lost.output('stdout'), /up/), 10_000);
+    const shell = await registry.shell(node);
+    const { stdout } = await shell.exec({ script: 'echo $PPID' });
+    process.kill(Number(stdout.toString()), 'SIGKILL');
+    await lost.ended();
+    assert.match(lost.output('console'), /The connection to work-2 was lost\./);
+    await eventually(() => assert.deepEqual(processes(stubborn), []), 5000);
+  }
+});
+
+test(
+  'a run that failed in the demo fleet is reopened where it failed',
+  { timeout: 180_000 },
+  async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'faultline-debug-fleet-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    const fleet = await startFleet({ dir });
+    t.after(() => fleet.stop());
+    const settings = await readSettings(fleet.settingsFile, true);
+    const known = await combineNodes(settings.nodes, fleet.sshConfigFile);
+    const registry = await sshAccess(fleet.sshConfigFile, known);
+    t.after(() => registry.dispose());
+
+    const reopened = new Set<string>();
+    for (const name of ['work-2', 'work-3']) {
+      const node = known.find((candidate) => candidate.name === name)!;
+      const head = await failedRun(registry, node);
+      const { record } = await findRun(registry, [node], head.run);
+      const editor = open(planLaunch(record, node.name), registry);
+      await editor.run({ run: record.id });
+      const stop = await editor.stopped();
+      const [frame] = await editor.frames(stop.threadId!);
+      const failed = record.exception?.frames.at(-1);
+      assert.deepEqual([frame?.name, frame?.line], [failed?.function, failed?.line], name);
+      const info = await editor.exceptionInfoRequest({ threadId: stop.threadId! });
+      assert.equal(info.body.exceptionId, record.exception?.type);
+
+      const address = parseNodeUri(frame?.source?.path ?? '');
+      assert.equal(address?.node, name);
+      const source = await readFile(await registry.shell(node), address.path);
+      assert.ok(
+        source
+          .toString()
+          .split('\n')
+          [frame!.line - 1]?.includes(failed?.code ?? ''),
+      );
+      await editor.disconnectRequest();
+      reopened.add(`${record.exception?.type}`);
+    }
+    assert.equal(reopened.size, 2, 'the two nodes fail in different ways');
+  },
+);
+
+async function failedRun(access: NodeAccess, node: Node): Promise<RunHead> {
+  for (;;) {
+    const { runs } = await listRuns(access, [node], { failedOnly: true });
+    if (runs[0] !== undefined) return runs[0];
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
 
 test('nothing listens after the sessions', () => {
   const listening = execFileSync('ss', ['-ltnp'], { encoding: 'utf8' });
