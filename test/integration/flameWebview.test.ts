@@ -80,7 +80,7 @@ test('the head says what was measured, where, how and at what cost', async (t) =
     assert.ok(head.includes(fact), `${fact} is in ${head}`);
   }
   await page.page.locator('.notes summary').click();
-  assert.match(await page.page.locator('.notes').innerText(), /2 samples could not be taken/);
+  assert.match(await page.page.locator('.notes').innerText(), /Missed samples .*: 2\./);
 });
 
 test('a click selects and zooms, Escape goes back', async (t) => {

@@ -301,21 +301,31 @@ export class FlameCanvas {
     if (this.hovered !== undefined && this.hovered !== this.selected) {
       this.strokeBox(model, this.hovered, this.theme.hover, 1);
     }
-    if (this.selected !== undefined) this.strokeBox(model, this.selected, this.theme.focus, 2);
+    if (this.selected !== undefined) {
+      this.strokeBox(model, this.selected, this.theme.focus, 2);
+      // A line of the background's colour inside, so that it is seen on a box of a like colour too.
+      this.strokeBox(model, this.selected, toCss(this.theme.palette.background), 1, 2);
+    }
   }
 
-  private strokeBox(model: FlameModel, box: number, colour: string, lineWidth: number): void {
+  private strokeBox(
+    model: FlameModel,
+    box: number,
+    colour: string,
+    lineWidth: number,
+    inside = 0,
+  ): void {
     const { left, top, width } = this.rectOf(model, box);
-    if (width <= 0) return;
+    if (width <= 2 * inside) return;
     const context = this.overlayContext;
     context.strokeStyle = colour;
     context.lineWidth = lineWidth;
-    const inset = lineWidth / 2;
+    const inset = inside + lineWidth / 2;
     context.strokeRect(
       left + inset,
       top + inset,
-      Math.max(1, width - lineWidth),
-      rowHeight - 1 - lineWidth,
+      Math.max(1, width - 2 * inset),
+      rowHeight - 1 - 2 * inset,
     );
   }
 

@@ -167,10 +167,8 @@ function samplerText({ sampler, durationMs }: ProfileMeta): string {
 
 function notes(meta: ProfileMeta): HTMLElement {
   const losses = [
-    ...(meta.missed > 0 ? [`${meta.missed} samples could not be taken in time.`] : []),
-    ...(meta.torn > 0
-      ? [`${meta.torn} samples were thrown away: the stack changed while it was read.`]
-      : []),
+    ...(meta.missed > 0 ? [`Missed samples (not taken in time): ${meta.missed}.`] : []),
+    ...(meta.torn > 0 ? [`Torn samples (the stack changed while it was read): ${meta.torn}.`] : []),
   ];
   const all = [...losses, ...meta.notes.map((note) => toDisplay(note, 500))];
   if (all.length === 0) return h('div', { hidden: true });
