@@ -5,10 +5,11 @@
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { continueOnNode24 } from './node24.mjs';
-import { runNodeTests, unitTestFiles } from './nodeTests.mjs';
+import { inParallel } from './inParallel.mjs';
+import { runNodeTests, sum, unitTestFiles } from './nodeTests.mjs';
 import { seconds } from './progress.mjs';
 import { inProject } from './project.mjs';
-import { run } from './run.mjs';
+import { leaveOnSignal, run } from './run.mjs';
 import { exitWith, Stop } from './stop.mjs';
 
 /** @typedef {import('./reporter.mjs').TestCounts} TestCounts */
@@ -161,39 +162,9 @@ async function together(parts) {
   };
 }
 
-/**
- * @template T
- * @param {(() => Promise<T>)[]} tasks
- * @param {number} limit
- * @returns {Promise<T[]>}
- */
-async function inParallel(tasks, limit) {
-  const waiting = [...tasks];
-  /** @type {T[]} */
-  const results = [];
-  const worker = async () => {
-    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
-      results.push(await task());
-    }
-  };
-  await Promise.all(Array.from({ length: limit }, worker));
-  return results;
-}
-
-/**
- * @param {readonly TestCounts[]} results
- * @returns {TestCounts}
- */
-export function sum(results) {
-  return {
-    passed: results.reduce((total, { passed }) => total + passed, 0),
-    failed: results.reduce((total, { failed }) => total + failed, 0),
-    skipped: results.flatMap(({ skipped }) => skipped),
-  };
-}
-
 async function main() {
   await continueOnNode24();
+  leaveOnSignal();
   const args = process.argv.slice(2);
   const names = args.filter((arg) => !arg.startsWith('--'));
   const { failed } = await check({ names, fix: args.includes('--fix') });

@@ -11,6 +11,7 @@ import { ensureCodeServer } from '../e2e/harness/codeServer.mjs';
 import { continueOnNode24, toolNode } from './node24.mjs';
 import { testFiles } from './nodeTests.mjs';
 import { cacheDir, inProject, outDir, root } from './project.mjs';
+import { leaveOnSignal } from './run.mjs';
 import { exitWith } from './stop.mjs';
 
 /** @typedef {import('./reporter.mjs').TestCounts} TestCounts */
@@ -119,6 +120,7 @@ function readResult(file) {
 }
 
 async function main() {
+  leaveOnSignal();
   const { passed, failed } = await runInHostTests();
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;

@@ -1,7 +1,8 @@
 /** Runs test files with node:test and counts what happened, also when a run breaks off. */
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { inParallel } from './inParallel.mjs';
 import { inProject, root } from './project.mjs';
 import { run } from './run.mjs';
 
@@ -30,29 +31,39 @@ export function testFiles(pattern) {
 }
 
 /**
+ * Runs each file in a process of its own, and ends that when its time is up: `node --test` would wait
+ * for ever for a file that keeps something open.
+ *
  * @param {NodeTestOptions} options
  * @returns {Promise<TestCounts & { output: string }>}
  */
-export async function runNodeTests({ files, concurrency, fileTimeoutMs, show = false, env = {} }) {
-  if (files.length === 0) return { passed: 0, failed: 0, skipped: [], output: '' };
-  mkdirSync(tmpdir(), { recursive: true });
+export async function runNodeTests({ files, concurrency, ...options }) {
+  const results = await inParallel(
+    files.map((file) => () => runFile(file, options)),
+    concurrency,
+  );
+  return { ...sum(results), output: results.map(({ output }) => output).join('') };
+}
+
+/**
+ * @param {string} file
+ * @param {Omit<NodeTestOptions, 'files' | 'concurrency'>} options
+ * @returns {Promise<TestCounts & { output: string }>}
+ */
+async function runFile(file, { fileTimeoutMs, show = false, env = {} }) {
   const folder = mkdtempSync(path.join(tmpdir(), 'faultline-counts-'));
   const countsFile = path.join(folder, 'counts.json');
+  if (show) console.log(`  ${file}`);
   try {
     const ended = await run(
       process.execPath,
-      [
-        '--test',
-        `--test-concurrency=${concurrency}`,
-        `--test-timeout=${fileTimeoutMs}`,
-        `--test-reporter=${inProject('test', 'tools', 'reporter.mjs')}`,
-        ...files,
-      ],
+      [`--test-reporter=${inProject('test', 'tools', 'reporter.mjs')}`, file],
       {
         show,
+        timeoutMs: fileTimeoutMs,
         env: {
           ...process.env,
-          // A test run that was started from a test would report to the outer one only.
+          // A test run that is started from a test would report to the outer one only.
           NODE_TEST_CONTEXT: undefined,
           FAULTLINE_TEST_COUNTS: countsFile,
           FAULTLINE_TEST_LINES: show ? 'all' : 'failures',
@@ -61,33 +72,50 @@ export async function runNodeTests({ files, concurrency, fileTimeoutMs, show = f
       },
     );
     const counts = readCounts(countsFile);
-    if (counts === undefined) {
-      return broken(
-        `the test run broke off (${ended.signal ?? `exit code ${ended.code}`})`,
-        ended.output,
-      );
-    }
-    const { passed, failed, skipped } = counts;
-    if (failed === 0 && ended.code !== 0) {
-      return broken(`the test run ended with exit code ${ended.code}`, ended.output);
-    }
-    if (passed + failed + skipped.length === 0) return broken('no test ran', ended.output);
-    return { ...counts, output: ended.output };
+    const problem = whatWentWrong(counts, ended, fileTimeoutMs);
+    if (problem === undefined && counts !== undefined) return { ...counts, output: ended.output };
+    const line = `  ✗ ${file}: ${problem}\n`;
+    if (show) process.stdout.write(line);
+    return {
+      passed: counts?.passed ?? 0,
+      failed: (counts?.failed ?? 0) + 1,
+      skipped: counts?.skipped ?? [],
+      output: `${ended.output}${line}`,
+    };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /**
- * @param {string} why
- * @param {string} output
+ * What the counts do not tell.
+ *
+ * @param {TestCounts | undefined} counts
+ * @param {import('./run.mjs').Ended} ended
+ * @param {number} timeoutMs
+ * @returns {string | undefined}
  */
-const broken = (why, output) => ({
-  passed: 0,
-  failed: 1,
-  skipped: [],
-  output: `${output}  ✗ ${why}\n`,
-});
+function whatWentWrong(counts, { code, signal, timedOut }, timeoutMs) {
+  if (timedOut) {
+    return `it had not ended after ${timeoutMs / 1000} s: a test hangs, or something it opened stays open`;
+  }
+  if (counts === undefined) return `it broke off (${signal ?? `exit code ${code}`})`;
+  if (counts.passed + counts.failed + counts.skipped.length === 0) return 'no test ran';
+  if (counts.failed === 0 && code !== 0) return `it ended with ${signal ?? `exit code ${code}`}`;
+  return undefined;
+}
+
+/**
+ * @param {readonly TestCounts[]} results
+ * @returns {TestCounts}
+ */
+export function sum(results) {
+  return {
+    passed: results.reduce((total, { passed }) => total + passed, 0),
+    failed: results.reduce((total, { failed }) => total + failed, 0),
+    skipped: results.flatMap(({ skipped }) => skipped),
+  };
+}
 
 /**
  * @param {string} file

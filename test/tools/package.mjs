@@ -4,7 +4,7 @@ import { build } from './build.mjs';
 import { fingerprint, stamp } from './fingerprint.mjs';
 import { continueOnNode24 } from './node24.mjs';
 import { inProject, vsixFile } from './project.mjs';
-import { run } from './run.mjs';
+import { leaveOnSignal, run } from './run.mjs';
 import { exitWith, Stop } from './stop.mjs';
 
 /** What an extension that opens at once may weigh. */
@@ -64,6 +64,7 @@ const packaged = stamp('package');
 
 async function main() {
   await continueOnNode24();
+  leaveOnSignal();
   console.log(await packageExtension());
 }
 

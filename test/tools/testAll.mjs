@@ -2,12 +2,12 @@
 import { missingBrowserPackages } from '../e2e/harness/browser.mjs';
 import { ensureCodeServer, isCodeServerInstalled } from '../e2e/harness/codeServer.mjs';
 import { missingSystemPackages } from '../fleet/system.ts';
-import { check, sum } from './check.mjs';
+import { check } from './check.mjs';
 import { runInHostTests } from './inHost.mjs';
-import { onOrphaned } from './node24.mjs';
-import { runNodeTests, testFiles } from './nodeTests.mjs';
+import { runNodeTests, sum, testFiles } from './nodeTests.mjs';
 import { packageExtension } from './package.mjs';
 import { seconds, step } from './progress.mjs';
+import { leaveOnSignal } from './run.mjs';
 import { installSystemPackages } from './systemPackages.mjs';
 
 /** @typedef {import('./reporter.mjs').TestCounts} TestCounts */
@@ -38,7 +38,7 @@ const STAGES = /** @type {readonly Stage[]} */ ([
 
 /** @returns {Promise<number>} the exit code */
 export async function testAll() {
-  endChildrenWithUs();
+  leaveOnSignal();
   await installSystemPackages(
     [...missingSystemPackages(), ...missingBrowserPackages()],
     'npm test',
@@ -57,15 +57,6 @@ export async function testAll() {
   const skips = skipped.length === 0 ? '' : `, ${skipped.length} skipped`;
   console.log(`${passed} passed, ${failed} failed${skips}`);
   return failed > 0 ? 1 : 0;
-}
-
-/** Only a process that leaves by itself can end what it runs: see `run`. */
-function endChildrenWithUs() {
-  const leave = () => process.exit(1);
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-    process.on(signal, leave);
-  }
-  onOrphaned(leave);
 }
 
 /** @param {Stage} stage */
