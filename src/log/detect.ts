@@ -67,7 +67,7 @@ function readFields(format: LogFormat, line: string): Fields | undefined {
 
 function readJson(line: string): Fields | undefined {
   const text = line.trim();
-  if (!text.startsWith('{') || !text.endsWith('}')) return undefined;
+  if (!text.startsWith('{') || !text.endsWith('}') || isTooDeep(text)) return undefined;
   try {
     const value: unknown = /\d{16}/.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
     return isRecord(value) ? value : undefined;
@@ -75,6 +75,19 @@ function readJson(line: string): Fields | undefined {
     // Not JSON after all, or cut at the line limit: it stays as text.
     return undefined;
   }
+}
+
+/** Objects in objects without end: reading them is easy, but every later step over them would overflow. */
+function isTooDeep(text: string): boolean {
+  const most = 200;
+  if (text.length < 2 * most) return false;
+  let depth = 0;
+  for (const [bracket] of text.matchAll(/[[\]{}]/g)) {
+    depth += bracket === '[' || bracket === '{' ? 1 : -1;
+    // Brackets in strings count too; no log line has that many by chance.
+    if (depth > most) return true;
+  }
+  return false;
 }
 
 /** An integer that a double cannot hold stays the text it was (where the engine tells us: Node 21 on). */

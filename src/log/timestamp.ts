@@ -53,3 +53,14 @@ export function parseEpoch(value: number): EpochMs | undefined {
 
 /** The last time a JavaScript Date can hold. */
 const maxTime = 8.64e15;
+
+const ages: Readonly<Record<string, number>> = { s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 };
+
+/** What a person writes: an age such as `10m` or `2h`, a date, or a date and time (UTC without a zone). */
+export function parseWhen(text: string, now: EpochMs): EpochMs | undefined {
+  const age = /^(\d+(?:\.\d+)?)\s*([smhd])$/.exec(text.trim());
+  if (age !== null) return now - Number(age[1]) * ages[age[2]!]!;
+  const day = /^\d{4}-\d{2}-\d{2}$/.test(text.trim()) ? `${text.trim()}T00:00:00` : text.trim();
+  const minutes = /^(.*[T ]\d{2}:\d{2})(Z|[+-]\d{2}:?\d{2})?$/.exec(day);
+  return parseTimestamp(minutes === null ? day : `${minutes[1]!}:00${minutes[2] ?? ''}`, 0);
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { formatIso } from '../../src/base/time.ts';
-import { parseEpoch, parseTimestamp, parseZone } from '../../src/log/timestamp.ts';
+import { parseEpoch, parseTimestamp, parseWhen, parseZone } from '../../src/log/timestamp.ts';
 
 const texts: readonly (readonly [text: string, zone: number, iso: string | undefined])[] = [
   ['2026-11-22T06:17:54.123Z', 60, '2026-11-22T06:17:54.123Z'],
@@ -51,4 +51,25 @@ test('zones as `date +%z` and ISO 8601 write them', () => {
     ['+0000', 'Z', '+0200', '-0330', '+05:45', '-08', 'nonsense'].map(parseZone),
     [0, 0, 120, -210, 345, -480, 0],
   );
+});
+
+test('times as people write them', () => {
+  const now = Date.parse('2026-11-22T06:00:00Z');
+  const whens: readonly (readonly [text: string, iso: string | undefined])[] = [
+    ['10m', '2026-11-22T05:50:00.000Z'],
+    ['1.5h', '2026-11-22T04:30:00.000Z'],
+    ['2 d', '2026-11-20T06:00:00.000Z'],
+    ['30s', '2026-11-22T05:59:30.000Z'],
+    ['2026-11-22', '2026-11-22T00:00:00.000Z'],
+    ['2026-11-22 05:30', '2026-11-22T05:30:00.000Z'],
+    ['2026-11-22T05:30+01:00', '2026-11-22T04:30:00.000Z'],
+    ['2026-11-22T05:30:01.5Z', '2026-11-22T05:30:01.500Z'],
+    ['10', undefined],
+    ['soon', undefined],
+    ['-5m', undefined],
+  ];
+  for (const [text, iso] of whens) {
+    const time = parseWhen(text, now);
+    assert.equal(time === undefined ? undefined : formatIso(time), iso, text);
+  }
 });

@@ -1,0 +1,100 @@
+// A search's result → the text of a log document, and which entry stands on which of its lines.
+
+import { toDisplay } from '../base/displayText.ts';
+import { formatIso } from '../base/time.ts';
+import type { MergedEntry } from './logEntry.ts';
+import type { LogQuery } from './query.ts';
+import { entryRenderer, orderUnknownMark } from './render.ts';
+import type { SearchResult } from './search.ts';
+
+export interface LogDocument {
+  readonly text: string;
+  readonly rows: readonly DocumentRow[];
+}
+
+/** An entry's place. Lines are counted from 0. */
+export interface DocumentRow {
+  readonly entry: MergedEntry;
+  readonly firstLine: number;
+  readonly lineCount: number;
+}
+
+/** Editors slow down on larger documents; the rest is counted and said. */
+const maxEntries = 20_000;
+
+export function renderDocument(result: SearchResult): LogDocument {
+  const lines = [...headerLines(result).map((line) => `# ${line}`), ''];
+  const render = entryRenderer({ colorize: false });
+  const rows = result.entries.slice(0, maxEntries).map((entry) => {
+    const firstLine = lines.length;
+    for (const line of render(entry, entry.orderUnknown ? orderUnknownMark : '')) lines.push(line);
+    return { entry, firstLine, lineCount: lines.length - firstLine };
+  });
+  return { text: `${lines.join('\n')}\n`, rows };
+}
+
+/** The row that a line belongs to; undefined in the header. */
+export function rowAt(document: LogDocument, line: number): DocumentRow | undefined {
+  const { rows } = document;
+  let [low, high] = [0, rows.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (rows[middle]!.firstLine <= line) low = middle + 1;
+    else high = middle;
+  }
+  const row = rows[low - 1];
+  return row !== undefined && line < row.firstLine + row.lineCount ? row : undefined;
+}
+
+function headerLines(result: SearchResult): string[] {
+  const { asked, missing, truncated, warnings, entries } = result;
+  const answered = asked.length - missing.length;
+  const lines = [
+    `${describeQuery(result.query)}: ${count(entries.length, 'entry', 'entries')}, ` +
+      `${answered} of ${count(asked.length, 'node', 'nodes')} answered.`,
+    ...missing.map(
+      ({ node, failure }) =>
+        `Missing: ${node}. ${[failure.message, failure.hint].filter(Boolean).join(' ')}`,
+    ),
+    ...truncated.map(
+      (node) =>
+        `Cut: ${node} has more matching lines than were read. Search for less, or a shorter time.`,
+    ),
+    ...warnings.map(({ message }) => `Note: ${message}`),
+    ...clockLines(result),
+  ];
+  if (entries.some(({ orderUnknown }) => orderUnknown)) {
+    lines.push(
+      `${orderUnknownMark} order unknown: closer to an entry of another node than the clocks can tell.`,
+    );
+  }
+  if (entries.length > maxEntries) {
+    lines.push(`Only the first ${maxEntries.toLocaleString('en')} entries are shown.`);
+  }
+  return lines.map((line) => toDisplay(line));
+}
+
+function clockLines({ clocks }: SearchResult): string[] {
+  if (clocks.length === 0) return [];
+  const offsets = clocks.map(
+    ({ node, clock }) =>
+      `${node} ${clock.offsetMs < 0 ? '' : '+'}${clock.offsetMs.toFixed(1)} ± ${clock.errorMs.toFixed(1)} ms`,
+  );
+  return [`Times are UTC, corrected by the nodes' clock offsets: ${offsets.join(', ')}.`];
+}
+
+/** What was searched for, for a title. Holds the user's own text as it is. */
+export function describeQuery(query: LogQuery): string {
+  const parts = [
+    ...(query.contextId === undefined ? [] : [`context ${query.contextId}`]),
+    ...(query.text === undefined ? [] : [`"${query.text}"`]),
+    ...(query.level === undefined ? [] : [`${query.level} and above`]),
+    ...(query.since === undefined ? [] : [`since ${formatIso(query.since)}`]),
+    ...(query.until === undefined ? [] : [`until ${formatIso(query.until)}`]),
+  ];
+  return parts.length === 0 ? 'Last lines' : parts.join(', ');
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number.toLocaleString('en')} ${number === 1 ? one : many}`;
+}
