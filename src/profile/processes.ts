@@ -159,6 +159,8 @@ export interface ProcessFacts {
   /** Target of /proc/PID/exe; undefined when we may not read it (another user's process). */
   readonly exe: string | undefined;
   readonly argv: readonly string[];
+  /** Its present directory; undefined when we may not read it. */
+  readonly cwd: string | undefined;
   readonly uid: number | undefined;
   /** The user we are on the node. */
   readonly ownUid: number | undefined;
@@ -173,6 +175,7 @@ field() { printf '%s\\000' "$1"; }
 [ -d "$p" ] || { field gone; exit 0; }
 field here
 field "$(readlink "$p/exe" 2>/dev/null)"
+field "$(readlink "$p/cwd" 2>/dev/null)"
 field "$(stat -c %u "$p" 2>/dev/null)"
 field "$(id -u)"
 command -v py-spy >/dev/null 2>&1 && field yes || field no
@@ -191,13 +194,14 @@ export async function readProcessFacts(
     { maxOutputBytes: 4 << 20 },
     signal,
   );
-  const [state, exe, uid, ownUid, hasPySpy, embedsPython, ...argv] = result.stdout
+  const [state, exe, cwd, uid, ownUid, hasPySpy, embedsPython, ...argv] = result.stdout
     .toString('utf8')
     .split('\0');
   if (argv.at(-1) === '') argv.pop();
   return {
     exists: state === 'here',
     exe: exe === '' ? undefined : exe,
+    cwd: cwd === '' ? undefined : cwd,
     argv,
     uid: toCount(uid),
     ownUid: toCount(ownUid),

@@ -31,6 +31,7 @@ type Message = Readonly<Record<string, unknown>>;
 
 export class SampleStream {
   private readonly builder: ProfileBuilder;
+  private readonly cwd: string | undefined;
   private readonly frames = new Map<number, number>();
   private readonly stacks = new Map<number, KnownStack>();
   private readonly ownNotes: string[] = [];
@@ -42,8 +43,10 @@ export class SampleStream {
   elapsedMs = 0;
   end: SamplerEnd | undefined;
 
-  constructor(builder: ProfileBuilder) {
+  /** `cwd` is the process's directory: what a relative path of a source file most likely starts from. */
+  constructor(builder: ProfileBuilder, cwd?: string) {
     this.builder = builder;
+    this.cwd = cwd;
   }
 
   get notes(): readonly string[] {
@@ -83,11 +86,16 @@ export class SampleStream {
       id,
       this.builder.frame({
         name,
-        file: typeof file === 'string' ? file : '',
+        file: typeof file === 'string' ? this.absolute(file) : '',
         line: typeof line === 'number' ? line : 0,
       }),
     );
     return true;
+  }
+
+  private absolute(file: string): string {
+    const isRelative = /^[^/<]/.test(file);
+    return isRelative && this.cwd !== undefined ? `${this.cwd}/${file}` : file;
   }
 
   private readStack(message: Message): boolean {

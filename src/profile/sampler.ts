@@ -126,7 +126,7 @@ async function sampleWithProbe(attempt: Attempt): Promise<Profile> {
     // Stdin stays open: for the sampler its end means that nobody waits for the answer any more.
     sampler.stdin.write(`${JSON.stringify({ pid, rateHz, seconds })}\n`);
     const builder = new ProfileBuilder();
-    const stream = new SampleStream(builder);
+    const stream = new SampleStream(builder, attempt.facts.cwd);
     await withDeadline(
       readSamples(sampler, stream, attempt.options),
       seconds * 1000 + graceMs,

@@ -15,7 +15,18 @@ const folder = mkdtempSync(path.join(tmpdir(), 'faultline-profile-'));
 after(() => rmSync(folder, { recursive: true }));
 const out = (name: string): string => path.join(folder, name);
 
-const facts = ['here', '/usr/bin/python3', '0', '0', 'no', 'no', 'python3', '/srv/app.py', ''];
+const facts = [
+  'here',
+  '/usr/bin/python3',
+  '/srv',
+  '0',
+  '0',
+  'no',
+  'no',
+  'python3',
+  '/srv/app.py',
+  '',
+];
 
 const sampled = [
   { type: 'frame', id: 0, name: 'main', file: '/srv/app.py', line: 3 },

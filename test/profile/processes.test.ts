@@ -113,6 +113,7 @@ test('facts of this very process', async () => {
   assert.equal(facts.ownUid, process.getuid?.());
   assert.equal(facts.uid, facts.ownUid);
   assert.ok(facts.argv.some((word) => word.includes('processes.test.ts')));
+  assert.equal(facts.cwd, process.cwd());
   assert.equal(facts.embedsPython, false);
   shell.dispose();
 });

@@ -65,6 +65,20 @@ for (const [what, line] of [
   });
 }
 
+test('a relative file starts from the directory of the process', () => {
+  const builder = new ProfileBuilder();
+  const stream = new SampleStream(builder, '/srv/shop');
+  for (const [id, file] of ['app.py', '/srv/a.py', '<string>', ''].entries()) {
+    stream.read(JSON.stringify({ type: 'frame', id, name: `f${id}`, file, line: 1 }));
+  }
+  assert.deepEqual(builder.build(plainMeta).frames.files, [
+    '/srv/shop/app.py',
+    '/srv/a.py',
+    '<string>',
+    '',
+  ]);
+});
+
 test("the sampler's notes are kept, in bounds", () => {
   const notes = ['one thread has no name', 7, 'x'.repeat(9999)];
   const { stream } = read([JSON.stringify({ type: 'meta', notes })]);

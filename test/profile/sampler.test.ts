@@ -22,7 +22,7 @@ function facts({
   embeds = 'no',
 }: FactFields = {}): string {
   const argv = ['python3', '-m', 'shop.worker', '--token', 's3cret'];
-  return ['here', exe, uid, ownUid, pySpy, embeds, ...argv, ''].join('\0');
+  return ['here', exe, '/srv', uid, ownUid, pySpy, embeds, ...argv, ''].join('\0');
 }
 
 const lines = [
