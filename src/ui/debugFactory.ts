@@ -5,7 +5,7 @@ import * as vscode from 'vscode';
 import { toDisplay } from '../base/displayText.ts';
 import { describeError } from '../base/errors.ts';
 import { debugType, parseConfiguration } from '../debug/launchConfiguration.ts';
-import { FaultlineSession, type SessionHost } from '../debug/session.ts';
+import type { SessionHost } from '../debug/session.ts';
 import { describeEnd, programName, type RunHead } from '../run/runRecord.ts';
 
 export interface RecordedRuns {
@@ -42,7 +42,9 @@ export class DebugFactory
     );
   }
 
-  createDebugAdapterDescriptor(): vscode.DebugAdapterDescriptor {
+  async createDebugAdapterDescriptor(): Promise<vscode.DebugAdapterDescriptor> {
+    // Activation does without the debugger.
+    const { FaultlineSession } = await import('../debug/session.ts');
     return new vscode.DebugAdapterInlineImplementation(new FaultlineSession(this.host));
   }
 

@@ -1,7 +1,7 @@
 // Files of a node in the editor, read only: `faultline://node/path`.
 
 import * as vscode from 'vscode';
-import { UserError } from '../base/errors.ts';
+import { describeError, UserError } from '../base/errors.ts';
 import {
   listDirectory,
   nodeFileScheme,
@@ -13,7 +13,7 @@ import {
   type NodeFile,
   type NodePath,
 } from '../remote/nodeFiles.ts';
-import type { NodeAccess } from '../remote/node.ts';
+import type { Node, NodeAccess } from '../remote/node.ts';
 import type { Shell } from '../remote/shell.ts';
 
 export class NodeFiles implements vscode.FileSystemProvider {
@@ -81,14 +81,24 @@ export class NodeFiles implements vscode.FileSystemProvider {
   }
 
   private async locate(uri: vscode.Uri): Promise<{ path: NodePath; shell: Shell }> {
-    const name = nodeOfAuthority(uri.authority);
-    const node = this.access.nodes.find((candidate) => candidate.name === name);
+    const node = this.findNode(uri.authority);
     if (node === undefined) throw vscode.FileSystemError.FileNotFound(uri);
     try {
       return { path: pathOfUriPath(uri.path), shell: await this.access.shell(node) };
     } catch (error) {
-      throw vscode.FileSystemError.Unavailable(error instanceof Error ? error.message : uri);
+      throw vscode.FileSystemError.Unavailable(describeError(error));
     }
+  }
+
+  private findNode(authority: string): Node | undefined {
+    const name = nodeOfAuthority(authority);
+    const exact = this.access.nodes.find((candidate) => candidate.name === name);
+    if (exact !== undefined) return exact;
+    // An address that somebody typed: VS Code has written its authority in lower case.
+    const similar = this.access.nodes.filter(
+      (candidate) => candidate.name.toLowerCase() === authority.toLowerCase(),
+    );
+    return similar.length === 1 ? similar[0] : undefined;
   }
 }
 
@@ -122,7 +132,7 @@ async function asked<T>(uri: vscode.Uri, answer: Promise<T>): Promise<T> {
       case 'file.isDirectory':
         throw vscode.FileSystemError.FileIsADirectory(uri);
       default:
-        throw vscode.FileSystemError.Unavailable(error.message);
+        throw vscode.FileSystemError.Unavailable(describeError(error));
     }
   }
 }
