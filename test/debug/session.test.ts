@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { PathMap } from '../../src/debug/pathMap.ts';
+import { startPythonDebuggee } from '../../src/debug/pythonDebuggee.ts';
 import { eventually } from '../fakes/eventually.ts';
 import { TestEditor } from './debugClient.ts';
 import { answerWell, FakeAdapter, hostOf } from './fakeAdapter.ts';
@@ -404,4 +406,46 @@ test('before the launch nothing is answered with success but the initialization'
   await assert.rejects(editor.threadsRequest(), /has not started yet/);
   await editor.disconnectRequest();
   assertAnsweredOnce(editor, 2);
+});
+
+test('a debugger that never gets ready is given up, with its last words', async () => {
+  const adapter = new FakeAdapter((message, self) => {
+    if (message.type !== 'request') return;
+    if (message.command === 'launch') self.stderr.write('still importing\n');
+    else answerWell(message, self);
+  });
+  const { access } = hostOf(adapter);
+  const plan = {
+    argv: ['python3', 'x.py'],
+    cwd: undefined,
+    env: {},
+    inheritEnv: true,
+    umask: undefined,
+    limits: undefined,
+  };
+  const start = startPythonDebuggee(
+    await access.shell(access.nodes[0]!),
+    {
+      node: 'work-2',
+      plan,
+      program: {
+        python: 'python3',
+        command: { flags: [], target: { kind: 'program', value: 'x.py' }, args: [] },
+      },
+      debugpy: { python: 'python3', directory: '/d', version: '1.6', needsNeighbours: false },
+      paths: new PathMap('work-2'),
+      isReopened: true,
+      stopOnEntry: false,
+      justMyCode: false,
+      startTimeoutMs: 50,
+    },
+    { event: () => undefined, output: () => undefined, ended: () => undefined },
+  );
+  await assert.rejects(start, {
+    code: 'debug.startTimeout',
+    message:
+      'debugpy could not start the program: it took more than 0.05 s. Its last words: still importing',
+    hint: /^debugpy 1\.6 may not fit the recorded interpreter/,
+  });
+  assert.ok(adapter.isDisposed);
 });

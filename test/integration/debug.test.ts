@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -72,6 +80,11 @@ function open(planned: LaunchPlan | Error, access: NodeAccess = nodes): TestEdit
 }
 
 const run = { run: 'r-20261122T061754-3fa9c1d2' };
+
+/** As an editor's own type of launch arguments allows. */
+function request(): DebugProtocol.LaunchRequestArguments & typeof run {
+  return run;
+}
 
 const settle = program(
   'settle.py',
@@ -286,7 +299,7 @@ for (const noDebug of [false, true]) {
 test('an editor that goes away during the start leaves nothing', async () => {
   const editor = open(plan(['python3', stubborn]));
   await editor.initializeRequest();
-  const launched = editor.launchRequest(run as never);
+  const launched = editor.launchRequest(request());
   launched.catch(() => undefined);
   await eventually(() => assert.notDeepEqual(processes(`/debugpy/`), []), 10_000);
   await editor.disconnectRequest();
@@ -352,7 +365,7 @@ test('an interpreter that debugpy is not made for: its own words are passed on',
   );
   const editor = open(plan([broken, 'settle.py'], { python: broken }));
   await editor.initializeRequest();
-  await assert.rejects(editor.launchRequest(run as never), ({ message }: Error) => {
+  await assert.rejects(editor.launchRequest(request()), ({ message }: Error) => {
     assert.match(message, /^debugpy could not start the program: .*no modules here/);
     assert.match(message, /install debugpy for it, or reopen the run without debugger\.$/);
     return true;
@@ -375,6 +388,77 @@ print([name for name in ('debugpy', 'six') if importlib.util.find_spec(name)])
   const stop = await editor.stopped();
   assert.equal((await editor.frames(stop.threadId!))[0]?.line, 4);
   assert.match(editor.output('stdout'), new RegExp(`^${venv} \\[\\] ${directory}$`, 'm'));
+});
+
+/** An interpreter whose debugpy is a fake: its adapter does what FAKE says. */
+function fakeInterpreter(): string {
+  const adapter = join(directory, 'fake/debugpy/adapter');
+  mkdirSync(adapter, { recursive: true });
+  writeFileSync(join(directory, 'fake/debugpy/__init__.py'), '__version__ = "0.fake"\n');
+  writeFileSync(join(directory, 'fake/debugpy/__main__.py'), '');
+  writeFileSync(
+    join(adapter, '__main__.py'),
+    `import json, os, signal, subprocess, sys, time
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+seq = 0
+def send(**message):
+    global seq
+    seq += 1
+    body = json.dumps(dict(message, seq=seq)).encode()
+    sys.stdout.buffer.write(b'Content-Length: %d\\r\\n\\r\\n' % len(body) + body)
+    sys.stdout.buffer.flush()
+if os.environ['FAKE'] == 'hostile':
+    touch = ['touch', os.environ['MARK']]
+    send(type='request', command='runInTerminal', arguments={'args': touch, 'cwd': '/', 'kind': 'integrated'})
+    send(type='request', command='startDebugging', arguments={
+        'request': 'launch', 'configuration': {'type': 'node', 'program': touch[1]}})
+    send(type='event', event='debugpyAttach', body={'connect': {'port': 1}})
+    send(type='event', event='output', body={'category': 'console', 'output': 'all sent\\n'})
+subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)', __file__], start_new_session=True)
+while True:
+    time.sleep(60)
+`,
+  );
+  return program(
+    'fakepython3',
+    `#!/bin/sh\nPYTHONPATH=${directory}/fake exec /usr/bin/python3 "$@"\n`,
+  );
+}
+
+test('an adapter on the node that asks for programs on this machine gets none', async () => {
+  const python = fakeInterpreter();
+  const mark = join(directory, 'never');
+  const env = { PATH: '/usr/bin:/bin', FAKE: 'hostile', MARK: mark };
+  const editor = open(plan(['python3', 'settle.py'], { python, env }));
+  await editor.initializeRequest();
+  const launched = editor.launchRequest(request());
+  launched.catch(() => undefined);
+  await eventually(() => assert.match(editor.output('console'), /all sent/), 10_000);
+  assert.match(editor.output('console'), /Refused: .* to do "runInTerminal"/);
+  assert.match(editor.output('console'), /Refused: .* to do "startDebugging"/);
+  assert.deepEqual(
+    editor.messages.filter(({ type }) => type === 'request'),
+    [],
+  );
+  assert.deepEqual(editor.events('debugpyAttach'), []);
+  await editor.disconnectRequest();
+  await assert.rejects(launched);
+  assert.equal(existsSync(mark), false);
+});
+
+test('an adapter that hangs, deaf to signals, is gone all the same', async () => {
+  const python = fakeInterpreter();
+  const env = { PATH: '/usr/bin:/bin', FAKE: 'hang' };
+  const adapter = join(directory, 'fake/debugpy/adapter');
+  const editor = open(plan(['python3', 'settle.py'], { python, env }));
+  await editor.initializeRequest();
+  const launched = editor.launchRequest(request());
+  launched.catch(() => undefined);
+  await eventually(() => assert.equal(processes(`${adapter}/__main__.py`).length, 1), 10_000);
+  await editor.disconnectRequest();
+  await assert.rejects(launched);
+  await eventually(() => assert.deepEqual(processes(adapter), []), 5000);
 });
 
 test('the adapter is a program of its own, too', async () => {
