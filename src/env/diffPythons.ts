@@ -21,8 +21,8 @@ export function comparePythons(left: Comparable, right: Comparable): Findings {
   if (left.pythons === undefined || right.pythons === undefined) return { differences: [] };
   const { matches, onlyA, onlyB } = matchPythons(left.pythons, right.pythons);
   const missing = [
-    ...(right.hasAllPythons === true ? onlyA.map((python) => onOneSide(python, 'a', right)) : []),
-    ...(left.hasAllPythons === true ? onlyB.map((python) => onOneSide(python, 'b', left)) : []),
+    ...(right.hasAllPythons === true ? onlyA.map((python) => onOneSide(python, 'a')) : []),
+    ...(left.hasAllPythons === true ? onlyB.map((python) => onOneSide(python, 'b')) : []),
   ];
   return {
     differences: [
@@ -120,7 +120,7 @@ function elsewhere({ a, b }: Match): string | null {
   return a.prefix === b.prefix ? null : `compared with ${b.prefix}`;
 }
 
-function onOneSide(python: ComparablePython, side: 'a' | 'b', other: Comparable): RankedDifference {
+function onOneSide(python: ComparablePython, side: 'a' | 'b'): RankedDifference {
   const count = Object.keys(python.packages).length;
   const text = `${describeVersion(python)}, ${count} ${count === 1 ? 'package' : 'packages'}`;
   return {
@@ -130,7 +130,7 @@ function onOneSide(python: ComparablePython, side: 'a' | 'b', other: Comparable)
     b: side === 'b' ? text : null,
     severity: isImportant(python) ? 'high' : python.prefix === '/usr' ? 'medium' : 'low',
     weight: isImportant(python) ? 70 : 32,
-    note: `not on ${other.label}`,
+    note: null,
   };
 }
 

@@ -181,8 +181,7 @@ function valueNotes(
   b: EnvValue | undefined,
   sides: Sides,
 ): readonly string[] {
-  if (a === undefined) return [`not set on ${sides.a.label}`];
-  if (b === undefined) return [`not set on ${sides.b.label}`];
+  if (a === undefined || b === undefined) return [];
   if (isRedacted(a) || isRedacted(b)) return ['a secret: its value is not shown'];
   return name === 'PATH' || name.endsWith('PATH') ? [describePaths(a, b, sides)] : [];
 }

@@ -69,22 +69,31 @@ function block<T>(
   return ['', title, ...lines];
 }
 
-/** The chapters whose texts are not the same, worst first: [a's, b's]. Harmless facts are folded in them. */
+/**
+ * The chapters that differ, worst first: [a's, b's]. One whose facts differ harmlessly alone is left out; one
+ * that a side could not be asked for is in.
+ */
 export function differingChapters(
   a: EnvSnapshot,
   b: EnvSnapshot,
-  { differences }: EnvComparison,
+  { differences, folded }: EnvComparison,
 ): readonly (readonly [ChapterText, ChapterText])[] {
   const options = { foldHarmless: true };
   const right = new Map(canonicalChapters(b, options).map((chapter) => [chapter.id, chapter]));
+  const isIn =
+    (id: ChapterId) =>
+    ({ chapters }: EnvDifference): boolean =>
+      chapters.includes(id);
   const rankOf = (id: ChapterId): number => {
-    const worst = differences.find(({ chapters }) => chapters.includes(id));
+    const worst = differences.find(isIn(id));
     return worst === undefined ? severities.length : severities.indexOf(worst.severity);
   };
   return canonicalChapters(a, options)
     .flatMap((chapter): [ChapterText, ChapterText][] => {
       const other = right.get(chapter.id);
-      return other === undefined || other.text === chapter.text ? [] : [[chapter, other]];
+      if (other === undefined || other.text === chapter.text) return [];
+      const isHarmless = !differences.some(isIn(chapter.id)) && folded.some(isIn(chapter.id));
+      return isHarmless ? [] : [[chapter, other]];
     })
     .sort(
       ([x], [y]) =>

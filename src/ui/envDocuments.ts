@@ -10,7 +10,7 @@ import { fromSnapshot } from '../env/comparable.ts';
 import { diffEnvironments } from '../env/diff.ts';
 import type { EnvSnapshot } from '../env/envSnapshot.ts';
 import type { RedactionKey } from '../env/redactionKey.ts';
-import { countDifferences, differingChapters, summaryTexts } from '../env/summary.ts';
+import { differingChapters, summaryTexts } from '../env/summary.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { abortSignalOf } from './cancellation.ts';
 
@@ -66,7 +66,7 @@ export class EnvDocuments implements vscode.TextDocumentContentProvider {
   }
 
   async showSnapshot(snapshot: EnvSnapshot): Promise<void> {
-    const uri = this.add(`Environment of ${snapshot.node}`, canonicalText(snapshot));
+    const uri = this.add(`Environment of ${toDisplay(snapshot.node, 60)}`, canonicalText(snapshot));
     const document = await vscode.workspace.openTextDocument(uri);
     await vscode.window.showTextDocument(document, { preview: true });
   }
@@ -83,39 +83,24 @@ export class EnvDocuments implements vscode.TextDocumentContentProvider {
     }
     const summary = summaryTexts(comparison);
     const pairs = [
-      this.pair('Differences', a.node, b.node, summary.a, summary.b),
+      this.addPair(`${title}/Differences`, summary.a, summary.b),
       ...chapters.map(([left, right]) =>
-        this.pair(left.title, a.node, b.node, left.text, right.text),
+        this.addPair(`${title}/${left.title}`, left.text, right.text),
       ),
     ];
-    await vscode.commands.executeCommand(
-      'vscode.changes',
-      `${title} (${countDifferences(comparison)})`,
-      pairs,
-    );
+    await vscode.commands.executeCommand('vscode.changes', title, pairs);
   }
 
-  private pair(
-    title: string,
-    nodeA: string,
-    nodeB: string,
-    a: string,
-    b: string,
-  ): [vscode.Uri, vscode.Uri, vscode.Uri] {
-    const left = this.add(`${nodeA}/${title}`, a);
-    const right = this.add(`${nodeB}/${title}`, b);
-    const label = vscode.Uri.from({ scheme: environmentScheme, path: `/${title}` });
-    return [label, left, right];
+  /** Both sides have one path, or VS Code would tell of a renamed file: left and right are in the title. */
+  private addPair(name: string, a: string, b: string): [vscode.Uri, vscode.Uri, vscode.Uri] {
+    const [left, right] = [this.add(name, a), this.add(name, b)];
+    return [right, left, right];
   }
 
   private add(name: string, text: string): vscode.Uri {
     const id = this.nextId++;
-    // The query tells two documents of one name apart; the path is what the user sees.
-    const uri = vscode.Uri.from({
-      scheme: environmentScheme,
-      path: `/${toDisplay(name, 200)}`,
-      query: String(id),
-    });
+    // The query tells documents of one name apart; the path is what the user sees.
+    const uri = vscode.Uri.from({ scheme: environmentScheme, path: `/${name}`, query: String(id) });
     this.texts.set(uri.toString(), text);
     if (this.texts.size > maxTexts) this.texts.delete(this.texts.keys().next().value as string);
     return uri;

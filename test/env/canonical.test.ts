@@ -152,13 +152,12 @@ test('a summary names the same fact in the same line of both sides', () => {
     `3 differences: 2 high, 1 medium
 
 high    env.TARIFF_REGION = (not there)
-        not set on work-2
 high    packages./srv/shop/venv.pricelib = 1.4.2
 medium  env.PATH = /bin
         only on work-1: /usr/local/bin, /usr/bin
 
 Folded, as they do not matter (2)
-        env.SSH_CLIENT: of this connection; not set on work-1
+        env.SSH_CLIENT: of this connection
         os.hostname: the node's own name
 `,
   );

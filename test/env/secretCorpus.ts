@@ -166,7 +166,7 @@ export const harmlessVariables: readonly (readonly [string, string])[] = [
   ['LS_COLORS', 'rs=0:di=01;34:ln=01;36:mh=00:pi=40;33:*.tar=01;31'],
   ['CHECKSUM', 'd41d8cd98f00b204e9800998ecf8427e'],
   ['LOGO', `data:image/png;base64,iVBORw0KGgo${'A'.repeat(40)}`],
-  ['DB_PASSWORD', '${DB_PASSWORD}'],
+  ['DB_PASSWORD', `${'$'}{DB_PASSWORD}`],
   ['API_KEY', 'xxxxxxxx'],
   ['CLIENT_SECRET', '<redacted>'],
   ['TARIFF_REGION', 'eu-central'],
