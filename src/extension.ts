@@ -10,7 +10,8 @@ import { registerCommands } from './ui/commands.ts';
 import { onDidChangeConfig, readConfig } from './ui/config.ts';
 import { EnvDocuments } from './ui/envDocuments.ts';
 import { FlamePanels } from './ui/flamePanel.ts';
-import { nodeCommands } from './ui/nodeActions.ts';
+import { nodeCommands, nodesWithLogs } from './ui/nodeActions.ts';
+import { LogDocuments } from './ui/logDocuments.ts';
 import { NodeTree } from './ui/nodeTree.ts';
 import { PreflightPanels } from './ui/preflightPanel.ts';
 import { loginPrompts } from './ui/prompts.ts';
@@ -54,6 +55,10 @@ export function activate(context: vscode.ExtensionContext): void {
     await vscode.window.showTextDocument(uri, { selection: new vscode.Range(at, at) });
   };
   const flames = add(new FlamePanels(context.extensionUri, openSource, reporter));
+
+  // Logs
+  const logs = new LogDocuments(registry);
+  add(logs.register());
 
   // Runs
   const runs = new RunTree(registry);
@@ -103,12 +108,17 @@ export function activate(context: vscode.ExtensionContext): void {
           refreshNodes,
           showEnvironment: (node) => environments.showNode(node),
           compareEnvironments: (a, b) => environments.compareNodes(a, b),
-          searchLogs: async () => {},
+          searchLogs: (nodes, contextId) => logs.search(nodes, { contextId }),
           followLogs: async () => {},
           openTerminal: (node) => openNodeTerminal(registry, node),
           showProfile: (profile, title) => flames.show(profile, title),
         }),
-        ...runCommands(registry, runs, preflights, { debug, terminal, searchLogs: async () => {} }),
+        ...logs.commands(),
+        ...runCommands(registry, runs, preflights, {
+          debug,
+          terminal,
+          searchLogs: (contextId) => logs.search(nodesWithLogs(registry), { contextId }),
+        }),
         showLog: () => reporter.show(),
       },
       reporter,

@@ -55,7 +55,7 @@ export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTab
       const nodes = several(args);
       const id = await askSearchText(await contextIdAtHand());
       if (id !== undefined)
-        await uses.searchLogs(nodes.length > 0 ? nodes : withLogs(registry), id);
+        await uses.searchLogs(nodes.length > 0 ? nodes : nodesWithLogs(registry), id);
     },
     followLogs: async (...args) => {
       const chosen = several(args);
@@ -94,7 +94,7 @@ async function pickPair(
 }
 
 /** Nodes that name log files; searching the others would only connect to them. */
-function withLogs(registry: NodeRegistry): Node[] {
+export function nodesWithLogs(registry: NodeRegistry): Node[] {
   const nodes = registry.nodes.filter((node) => node.logs.length > 0);
   if (nodes.length > 0) return nodes;
   throw new UserError('log.noSources', 'No node has log files to search.', {
