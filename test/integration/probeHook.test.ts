@@ -124,6 +124,25 @@ for (const [index, python] of pythons().entries()) {
   });
 
   if (!isChosen) continue;
+
+  test(`Python ${nameOf(python)}: an interrupted program dies as it does alone`, () => {
+    const interrupted = file(
+      'interrupted.py',
+      'def wait():\n    raise KeyboardInterrupt\nwait()\n',
+    );
+    const alone = spawnSync(python.path, [interrupted]);
+    const { record, signal } = recordedRun(place, [python.path, interrupted]);
+    assert.equal(signal, alone.signal);
+    assert.deepEqual(
+      [record.exception?.type, record.exception?.frames.at(-1)?.code, record.exception?.source],
+      ['KeyboardInterrupt', 'raise KeyboardInterrupt', 'hook'],
+    );
+    assert.match(
+      record.exception?.traceback ?? '',
+      /^Traceback .*\n.*line 3, in <module>\n    wait\(\)/,
+    );
+  });
+
   test(`Python ${nameOf(python)}: text that does not compile, and a thread’s exception`, () => {
     const broken = file('broken.py', 'x = 1\nfoo(\n');
     const syntax = recordedRun(place, [python.path, broken], { python: python.path }).record

@@ -94,18 +94,18 @@ answer = [size({'A': 'b'}), size({'A': 'x' * 100000}), size({'V%d' % i: '\\u2039
   assert.deepEqual(answer[0]?.[1], []);
   assert.deepEqual(answer[1]?.[1], ['env A: 100000 characters, the first 65536 kept']);
   assert.equal(answer[2]?.[1].length, 100);
-  assert.match(answer[3]?.[1][0] ?? '', /larger than 1 MiB/);
+  assert.match(answer[3]?.[1][0] ?? '', /the record was too large/);
   assert.match(answer[4]?.[1][0] ?? '', /^1000 arguments, the first 262 kept/);
 });
 
 test('the oldest ended records are deleted over the bounds, a running one never', () => {
   const answer = askRecorder(
     `import os, tempfile
-probe.KEEP_RECORDS, probe.KEEP_BYTES = 3, 9700
+probe.KEEP_RECORDS, probe.KEEP_BYTES = 3, 75000
 with tempfile.TemporaryDirectory() as folder:
     store = probe.Store(folder)
     own = {'pid': os.getpid(), 'pidStart': probe.process_start(os.getpid())}
-    base = {'format': probe.FORMAT, 'version': 1, 'env': {}, 'notes': [], 'exception': None,
+    base = {'format': probe.FORMAT, 'version': 1, 'env': {}, 'notes': [], 'exception': None, 'stderrTail': '',
             'host': {'name': probe.os_text(probe.socket.gethostname())},
             'recorder': dict(own, bootId=probe.boot_id())}
     def write(day, state, extra=''):
@@ -161,4 +161,38 @@ answer.append(probe.code_facts(['/proc', '/nowhere']))`,
     null,
   );
   assert.deepEqual(answer, [[true, true, 'fix/price'], true, null, true, null]);
+});
+
+test('on a disk that is full by its end a run is still recorded as it ended', () => {
+  const answer = askRecorder(
+    `import errno, os, tempfile
+real = os.open
+def full(path, flags, *rest):
+    if flags & os.O_CREAT:
+        raise OSError(errno.ENOSPC, 'No space left on device', path)
+    return real(path, flags, *rest)
+with tempfile.TemporaryDirectory() as folder:
+    os.environ['BIG'] = 'x' * 60000
+    recording = probe.Recording('run', [b'a'], state=folder)
+    recording.write()
+    path = recording.store.path(recording.id)
+    reserved = os.stat(path).st_size
+    recording.set_exception({'type': 'OSError', 'module': 'builtins', 'message': 'full',
+                             'traceback': 'y' * 100000, 'frames': []}, 'hook')
+    probe.os.open = full
+    recording.finish(1, None, 'failed')
+    probe.os.open = real
+    record = recording.store.read(recording.id)
+    answer = [record['state'], record['exitCode'], record['exception']['message'],
+              os.stat(path).st_size == reserved, record['notes'][0], recording.is_written]`,
+    null,
+  ) as unknown[];
+  assert.deepEqual(answer, [
+    'failed',
+    1,
+    'full',
+    true,
+    'written on a full disk: No space left on device',
+    true,
+  ]);
 });

@@ -23,6 +23,7 @@ import fcntl
 import hashlib
 import hmac
 import json
+import linecache
 import logging
 import math
 import os
@@ -45,6 +46,8 @@ FORMAT_VERSION = 1
 KEEP_RECORDS = 500
 KEEP_BYTES = 64 << 20
 MAX_RECORD_BYTES = 1 << 20
+# A running record takes this much, so that its end can be written on a disk that is full by then.
+RESERVED_BYTES = 64 << 10
 MAX_ENV_VALUE = 64 << 10
 MAX_ARGV_BYTES = 256 << 10
 TAIL_BYTES = 8 << 10
@@ -899,9 +902,13 @@ def _watch(sys, os, capture):
 # Compiled only when there is an exception to describe.
 DESCRIBE = r'''
 def _describe(kind, value, trace):
-    import linecache
-    import traceback
-    whole, frames = trace, []
+    whole, frames, linecache = trace, [], None
+    if not issubclass(kind, KeyboardInterrupt):
+        # Their import evaluates text, which makes the interpreter forget that a KeyboardInterrupt
+        # is under way: it would exit with 1 instead of dying by SIGINT. Who reads this record can
+        # read the lines as well.
+        import linecache
+        import traceback
     while trace is not None:
         code = trace.tb_frame.f_code
         frames.append((code.co_filename, trace.tb_lineno or 0, code.co_name,
@@ -913,7 +920,7 @@ def _describe(kind, value, trace):
     shown = []
     for name, line, function, scope in frames:
         text = ''
-        if line:
+        if line and linecache:
             text = linecache.getline(name, line, scope).strip()
         shown.append({'file': name, 'line': line, 'function': function, 'code': text})
     if isinstance(value, SyntaxError) and value.filename and value.lineno:
@@ -924,7 +931,9 @@ def _describe(kind, value, trace):
         message = str(value)
     except Exception:
         message = '<unprintable %s>' % kind.__name__
-    text = ''.join(traceback.format_exception(kind, value, whole))
+    text = ''
+    if linecache:
+        text = ''.join(traceback.format_exception(kind, value, whole))
     if len(text) > @MAX_TRACEBACK@:
         half = @MAX_TRACEBACK@ // 2
         text = text[:half] + '\n  ... cut ...\n' + text[-half:]
@@ -1260,6 +1269,8 @@ class Store:
         """Replaces the record's file in one step; raises OSError."""
         self._make_folder()
         data = fitted(record)
+        if record['state'] == 'running':
+            data += b' ' * (RESERVED_BYTES - len(data))
         part = os.path.join(self.folder, '.%s.%d.part' % (record['id'], os.getpid()))
         file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -1276,6 +1287,20 @@ class Store:
         except OSError:
             os.unlink(part)
             raise
+
+    def overwrite(self, record):
+        """Writes into the space that the running record has: the last resort on a full disk. The
+        record loses what does not fit; raises OSError."""
+        file = os.open(self.path(record['id']), os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            size = os.fstat(file).st_size
+            data = fitted(record, size)
+            if len(data) > size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.write(file, data + b' ' * (size - len(data)))
+            os.fsync(file)
+        finally:
+            os.close(file)
 
     def _make_folder(self):
         state = os.path.dirname(self.folder)
@@ -1360,26 +1385,29 @@ def is_lost(record):
     return not any(pid and process_start(pid) == start for pid, start in pairs)
 
 
-def fitted(record):
-    """The record as JSON bytes of at most 1 MiB; what is cut to fit is said in its notes."""
-    for limit in (MAX_ENV_VALUE, 4 << 10, 512, 64):
-        shown, cut = {}, []
+def fitted(record, limit=MAX_RECORD_BYTES):
+    """The record as JSON of at most `limit` bytes; what is cut to fit is said in its notes."""
+    for env_room, text_room in ((MAX_ENV_VALUE, MAX_TRACEBACK), (4 << 10, 32 << 10),
+                                (512, 4 << 10), (64, 1 << 10)):
+        env, cut = {}, []
         for name, value in record['env'].items():
-            if isinstance(value, str) and len(value) > limit:
+            if isinstance(value, str) and len(value) > env_room:
                 cut.append('env %s: %d characters, the first %d kept'
-                           % (name[:200], len(value), limit))
-                value = value[:limit]
-            shown[name] = value
-        candidate = dict(record, env=shown, notes=record['notes'] + cut[:100])
+                           % (name[:200], len(value), env_room))
+                value = value[:env_room]
+            env[name] = value
+        candidate = dict(record, env=env, notes=record['notes'] + cut[:100],
+                         stderrTail=record['stderrTail'][-text_room:])
+        exception = record['exception']
+        if exception:
+            candidate['exception'] = dict(exception, traceback=exception['traceback'][-text_room:])
         data = json.dumps(candidate).encode('ascii')
-        if len(data) <= MAX_RECORD_BYTES:
+        if len(data) <= limit:
             return data
-    candidate.update(
-        env={}, packages={}, stderrTail=record['stderrTail'][-1024:], notes=record['notes'][:50] + [
-            'the record was larger than 1 MiB: environment and packages are left out'])
-    exception = record['exception']
+    candidate.update(env={}, packages={}, notes=record['notes'][:50] + [
+        'the record was too large: environment and packages are left out'])
     if exception:
-        candidate['exception'] = dict(exception, traceback='', frames=exception['frames'][-20:])
+        candidate['exception']['frames'] = exception['frames'][-20:]
     return json.dumps(candidate).encode('ascii')
 
 
@@ -1459,14 +1487,34 @@ class Recording:
     def is_written(self):
         return self.store is not None and not self._write_failed
 
-    def write(self, durable=False):
+    def write(self):
+        """Writes the record of a run that starts or has ended; a failure is said."""
         if self.store is None:
             return
+        record = self.redactor.everywhere(self.record)
+        has_ended = record['state'] != 'running'
         try:
-            self.store.write(self.redactor.everywhere(self.record), durable)
+            self.store.write(record, durable=has_ended)
             self._write_failed = False
         except OSError as error:
-            self._failed(error)
+            if not has_ended or not self._overwrite(record, error):
+                self._failed(error)
+
+    def refresh(self):
+        """Writes what became known meanwhile; the end will tell if it cannot be written."""
+        if self.is_written:
+            try:
+                self.store.write(self.redactor.everywhere(self.record))
+            except OSError:
+                pass
+
+    def _overwrite(self, record, error):
+        record['notes'] = record['notes'] + ['written on a full disk: ' + reason_of(error)]
+        try:
+            self.store.overwrite(record)
+        except OSError:
+            return False
+        return True
 
     def _failed(self, error):
         if not self._write_failed:
@@ -1501,12 +1549,14 @@ class Recording:
             absolute = os.path.join(self.record['cwd']['physical'], file)
             if not file.startswith('<') and os.path.isfile(os.fsdecode(bytes_of(absolute))):
                 file = absolute
+            code = frame['code'] or line_of(file, frame['line'])
             frames.append({'file': file, 'line': frame['line'], 'function': frame['function'],
-                           'code': mask(plain(frame['code']))})
+                           'code': mask(plain(code))})
+        text = described['traceback'] or traceback_text(described, frames)
         self.record['exception'] = {
             'type': described['type'], 'module': described['module'],
             'message': mask(plain(described['message'])),
-            'traceback': mask(plain(described['traceback'])), 'frames': frames, 'source': source}
+            'traceback': mask(plain(text)), 'frames': frames, 'source': source}
 
     def set_code(self, facts):
         """The checkout, and the hashes of the files that the exception names."""
@@ -1523,12 +1573,28 @@ class Recording:
         self.record.update(
             state=state, endedAt=iso_time(time.time()), exitCode=exit_code, signal=signal_name,
             durationMs=int((time.monotonic() - self._started) * 1000))
-        self.write(durable=True)
+        self.write()
         if self.is_written:
             try:
                 self.store.prune()
             except OSError:
                 pass  # the record is safe; the next run tries again
+
+
+def line_of(file, number):
+    return linecache.getline(os.fsdecode(bytes_of(file)), number).strip() if file else ''
+
+
+def traceback_text(described, frames):
+    """A traceback as Python prints it, for an exception that came without its text."""
+    lines = ['Traceback (most recent call last):']
+    for frame in frames:
+        lines.append('  File "%s", line %d, in %s'
+                     % (frame['file'], frame['line'], frame['function']))
+        if frame['code']:
+            lines.append('    ' + frame['code'])
+    message = described['message']
+    return '\n'.join(lines + [described['type'] + (': ' + message if message else '')]) + '\n'
 
 
 def plain(text):
@@ -1834,7 +1900,7 @@ def run(argv, context=None, parent=None, state=None, deaf_to=None):
         begin = hook and hook.read('begin')
         if begin:
             recording.set_interpreter(begin)
-            recording.write()
+            recording.refresh()
         return bool(begin) or hook is None
 
     status = child.wait(has_interpreter)
@@ -1959,7 +2025,7 @@ class Installed:
         first = self.recording.record['contextId'] is None
         self.recording.record['contextId'] = context
         if first:
-            self.recording.write()
+            self.recording.refresh()
 
     def _capture(self, what, kind, value, trace):
         try:
