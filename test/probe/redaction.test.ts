@@ -93,7 +93,7 @@ const harmless: readonly (readonly [name: string, value: string])[] = [
   ['SESSION_BACKEND', 'redis'],
   ['TOKEN_URL', 'https://login.example.org/oauth/token'],
   ['DB_PASSWORD', ''],
-  ['API_TOKEN', '${API_TOKEN}'],
+  ['API_TOKEN', '$' + '{API_TOKEN}'],
   ['API_SECRET', 'xxxxxxxx'],
   ['API_TOKEN_2', 'none'],
   ['GPG_KEY', 'A035C8C19219BA821ECEA86B64E628F8D684696D'],
