@@ -1,23 +1,11 @@
-// A search's result → the text of a log document, and which entry stands on which of its lines.
+// A search's result → the text of a log document.
 
 import { toDisplay } from '../base/displayText.ts';
 import { formatIso } from '../base/time.ts';
-import type { MergedEntry } from './logEntry.ts';
+import type { LogDocument } from './documentRows.ts';
 import type { LogQuery } from './query.ts';
 import { entryRenderer, orderUnknownMark } from './render.ts';
 import type { SearchResult } from './search.ts';
-
-export interface LogDocument {
-  readonly text: string;
-  readonly rows: readonly DocumentRow[];
-}
-
-/** An entry's place. Lines are counted from 0. */
-export interface DocumentRow {
-  readonly entry: MergedEntry;
-  readonly firstLine: number;
-  readonly lineCount: number;
-}
 
 /** Editors slow down on larger documents; the rest is counted and said. */
 const maxEntries = 20_000;
@@ -31,19 +19,6 @@ export function renderDocument(result: SearchResult): LogDocument {
     return { entry, firstLine, lineCount: lines.length - firstLine };
   });
   return { text: `${lines.join('\n')}\n`, rows };
-}
-
-/** The row that a line belongs to; undefined in the header. */
-export function rowAt(document: LogDocument, line: number): DocumentRow | undefined {
-  const { rows } = document;
-  let [low, high] = [0, rows.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (rows[middle]!.firstLine <= line) low = middle + 1;
-    else high = middle;
-  }
-  const row = rows[low - 1];
-  return row !== undefined && line < row.firstLine + row.lineCount ? row : undefined;
 }
 
 function headerLines(result: SearchResult): string[] {

@@ -1,0 +1,310 @@
+// Search results in the editor: log documents, with what can be done from an entry. Frozen: a document shows
+// one search's answer until it is searched again.
+
+import * as vscode from 'vscode';
+import { toDisplay, toDisplayLines } from '../base/displayText.ts';
+import { rowAt, type DocumentRow, type LogDocument } from '../log/documentRows.ts';
+import { isAtLeast, toJson } from '../log/logEntry.ts';
+import type { LogQuery } from '../log/query.ts';
+import { searchNodes, type SearchProgress } from '../log/search.ts';
+import { findSourceLinks } from '../log/sourceLinks.ts';
+import { noSources } from '../log/sources.ts';
+import type { Node, NodeAccess } from '../remote/node.ts';
+import { formatNodeUri } from '../remote/nodeFiles.ts';
+import { abortSignalOf } from './cancellation.ts';
+import type { CommandTable } from './commands.ts';
+
+export const logScheme = 'faultline-log';
+export const logLanguage = 'faultline-log';
+
+/** Results kept; older ones whose document is closed are dropped and can be searched again. */
+const maxResults = 20;
+const maxLenses = 500;
+const maxLinks = 2000;
+const maxHoverLength = 20_000;
+
+/** What a document's address holds: enough to ask again, also after the window was reloaded. */
+interface Question {
+  readonly id: string;
+  readonly nodes: readonly string[];
+  readonly query: LogQuery;
+}
+
+export class LogDocuments
+  implements
+    vscode.TextDocumentContentProvider,
+    vscode.CodeLensProvider,
+    vscode.HoverProvider,
+    vscode.FoldingRangeProvider,
+    vscode.DocumentLinkProvider
+{
+  private readonly access: NodeAccess;
+  private readonly results = new Map<string, LogDocument>();
+  private readonly changed = new vscode.EventEmitter<vscode.Uri>();
+  private nextId = 1;
+
+  readonly onDidChange = this.changed.event;
+
+  constructor(access: NodeAccess) {
+    this.access = access;
+  }
+
+  register(): vscode.Disposable {
+    const selector = { scheme: logScheme };
+    return vscode.Disposable.from(
+      this.changed,
+      vscode.workspace.registerTextDocumentContentProvider(logScheme, this),
+      vscode.languages.registerCodeLensProvider(selector, this),
+      vscode.languages.registerHoverProvider(selector, this),
+      vscode.languages.registerFoldingRangeProvider(selector, this),
+      vscode.languages.registerDocumentLinkProvider(selector, this),
+      { dispose: () => this.results.clear() },
+    );
+  }
+
+  /** What CodeLenses and links call; internal, as each needs a document or an id. */
+  commands(): CommandTable {
+    return {
+      searchLogsAgain: (uri) => this.searchAgain(uri),
+      sameRequest: (contextId) => {
+        if (typeof contextId === 'string') return this.search(this.nodesWithLogs(), { contextId });
+        return undefined;
+      },
+    };
+  }
+
+  /** Asks the nodes, with progress that can be cancelled, and shows the answer in a new document. */
+  async search(nodes: readonly Node[], query: LogQuery): Promise<void> {
+    const question = { id: String(this.nextId++), nodes: nodes.map(({ name }) => name), query };
+    const uri = uriOf(question);
+    if (!(await this.ask(uri, nodes, query))) return;
+    const document = await vscode.workspace.openTextDocument(uri);
+    await vscode.languages.setTextDocumentLanguage(document, logLanguage);
+    await vscode.window.showTextDocument(document, { preview: false });
+  }
+
+  provideTextDocumentContent(uri: vscode.Uri): string {
+    return (
+      this.results.get(uri.toString())?.text ??
+      '# This result is no longer kept: choose "Search again" above.\n'
+    );
+  }
+
+  provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
+    const result = this.results.get(document.uri.toString());
+    const again = new vscode.CodeLens(new vscode.Range(0, 0, 0, 0), {
+      title: '$(refresh) Search again',
+      command: 'faultline.searchLogsAgain',
+      arguments: [document.uri],
+    });
+    const searched = questionOf(document.uri)?.query.contextId;
+    const rows = result?.rows.filter(hasFailed).slice(0, maxLenses) ?? [];
+    return [again, ...rows.flatMap((row) => lensesOf(row, searched))];
+  }
+
+  provideHover(document: vscode.TextDocument, position: vscode.Position): vscode.Hover | undefined {
+    const row = this.rowAt(document, position.line);
+    if (row === undefined) return undefined;
+    // A code block, in untrusted Markdown: nothing in it is a link, a command or a picture.
+    const text = new vscode.MarkdownString();
+    text.appendCodeblock(describeEntry(row), 'json');
+    return new vscode.Hover(text);
+  }
+
+  provideFoldingRanges(document: vscode.TextDocument): vscode.FoldingRange[] {
+    const rows = this.results.get(document.uri.toString())?.rows ?? [];
+    return rows
+      .filter(({ lineCount }) => lineCount > 1)
+      .map(({ firstLine, lineCount }) => {
+        return new vscode.FoldingRange(firstLine, firstLine + lineCount - 1);
+      });
+  }
+
+  provideDocumentLinks(document: vscode.TextDocument): vscode.DocumentLink[] {
+    const rows = this.results.get(document.uri.toString())?.rows ?? [];
+    const searched = questionOf(document.uri)?.query.contextId;
+    const links: vscode.DocumentLink[] = [];
+    for (const row of rows) {
+      if (links.length >= maxLinks) break;
+      for (let line = row.firstLine; line < row.firstLine + row.lineCount; line++) {
+        const text = document.lineAt(line).text;
+        links.push(...sourceLinksOf(text, line, row.entry.node));
+        if (line === row.firstLine) links.push(...contextLinkOf(text, row, searched));
+      }
+    }
+    return links;
+  }
+
+  private rowAt(document: vscode.TextDocument, line: number): DocumentRow | undefined {
+    const result = this.results.get(document.uri.toString());
+    return result === undefined ? undefined : rowAt(result, line);
+  }
+
+  private async searchAgain(uri: unknown): Promise<void> {
+    if (!(uri instanceof vscode.Uri)) return;
+    const question = questionOf(uri);
+    if (question === undefined) return;
+    const nodes = this.access.nodes.filter(({ name }) => question.nodes.includes(name));
+    if (await this.ask(uri, nodes, question.query)) this.changed.fire(uri);
+  }
+
+  /** False when the user cancelled. */
+  private async ask(uri: vscode.Uri, nodes: readonly Node[], query: LogQuery): Promise<boolean> {
+    const options = {
+      location: vscode.ProgressLocation.Notification,
+      title: `Searching ${nodes.length === 1 ? '1 node' : `${nodes.length} nodes`}`,
+      cancellable: true,
+    };
+    return vscode.window.withProgress(options, async (progress, token) => {
+      const signal = abortSignalOf(token);
+      try {
+        const onProgress = progressText((message) => progress.report({ message }), nodes.length);
+        const result = await searchNodes(this.access, nodes, query, { onProgress }, signal);
+        // pino-pretty is loaded with the first result, not with the extension.
+        const { renderDocument } = await import('../log/logDocument.ts');
+        this.keep(uri, renderDocument(result));
+        return true;
+      } catch (error) {
+        if (signal.aborted) return false;
+        throw error;
+      }
+    });
+  }
+
+  private keep(uri: vscode.Uri, document: LogDocument): void {
+    this.results.set(uri.toString(), document);
+    const open = new Set(vscode.workspace.textDocuments.map((shown) => shown.uri.toString()));
+    for (const key of this.results.keys()) {
+      if (this.results.size <= maxResults) return;
+      if (key !== uri.toString() && !open.has(key)) this.results.delete(key);
+    }
+  }
+
+  private nodesWithLogs(): readonly Node[] {
+    const nodes = this.access.nodes.filter(({ logs }) => logs.length > 0);
+    const [first] = this.access.nodes;
+    if (nodes.length === 0 && first !== undefined) throw noSources(first);
+    return nodes;
+  }
+}
+
+// --- addresses -----------------------------------------------------------------------------------------
+
+function uriOf(question: Question): vscode.Uri {
+  return vscode.Uri.from({
+    scheme: logScheme,
+    // The last part of the path is the tab's title; a slash would cut it.
+    path: `/${titleOf(question.query).replaceAll('/', '∕')}`,
+    query: JSON.stringify(question),
+  });
+}
+
+function titleOf(query: LogQuery): string {
+  if (query.contextId !== undefined) return `Request ${toDisplay(query.contextId, 80)}`;
+  if (query.text !== undefined) return `Logs “${toDisplay(query.text, 60)}”`;
+  return query.level === undefined ? 'Logs' : `Logs, ${query.level} and above`;
+}
+
+/** The address may come from a restored window or from somebody else's link: it is checked. */
+function questionOf(uri: vscode.Uri): Question | undefined {
+  try {
+    const { id, nodes, query } = JSON.parse(uri.query) as Partial<Question>;
+    const isQuestion =
+      typeof id === 'string' &&
+      Array.isArray(nodes) &&
+      nodes.every((node) => typeof node === 'string') &&
+      typeof query === 'object' &&
+      query !== null &&
+      [query.contextId, query.text].every((text) => ['string', 'undefined'].includes(typeof text));
+    return isQuestion ? { id, nodes, query } : undefined;
+  } catch {
+    // Not an address of ours.
+    return undefined;
+  }
+}
+
+// --- what entries offer --------------------------------------------------------------------------------
+
+function hasFailed({ entry }: DocumentRow): boolean {
+  return isAtLeast(entry.level, 'error');
+}
+
+function lensesOf(
+  { entry, firstLine }: DocumentRow,
+  searched: string | undefined,
+): vscode.CodeLens[] {
+  const range = new vscode.Range(firstLine, 0, firstLine, 0);
+  const { node, runId, contextId } = entry;
+  const lenses = [];
+  if (runId !== undefined || contextId !== undefined) {
+    lenses.push(
+      new vscode.CodeLens(range, {
+        title: '$(debug-restart) Reopen run',
+        tooltip: 'Compare the run that wrote this entry with its node now, and start it again',
+        command: 'faultline.reopenRunOfEntry',
+        arguments: [{ node, runId, contextId }],
+      }),
+    );
+  }
+  if (contextId !== undefined && contextId !== searched) {
+    lenses.push(
+      new vscode.CodeLens(range, {
+        title: '$(search) Same request',
+        tooltip: 'Search this request on all nodes',
+        command: 'faultline.sameRequest',
+        arguments: [contextId],
+      }),
+    );
+  }
+  return lenses;
+}
+
+function describeEntry({ entry }: DocumentRow): string {
+  const text = toDisplayLines(JSON.stringify(toJson(entry), undefined, 2));
+  return text.length > maxHoverLength ? `${text.slice(0, maxHoverLength)}…` : text;
+}
+
+function sourceLinksOf(text: string, line: number, node: string): vscode.DocumentLink[] {
+  return findSourceLinks(text).map((link) => {
+    const file = vscode.Uri.parse(formatNodeUri({ node, path: link.path }), true);
+    const shown = new vscode.DocumentLink(
+      new vscode.Range(line, link.start, line, link.end),
+      file.with({ fragment: `L${link.line}` }),
+    );
+    shown.tooltip = `Open on ${toDisplay(node, 60)}`;
+    return shown;
+  });
+}
+
+function contextLinkOf(
+  text: string,
+  { entry: { contextId }, firstLine }: DocumentRow,
+  searched: string | undefined,
+): vscode.DocumentLink[] {
+  if (contextId === undefined || contextId === searched) return [];
+  const shownId = `[${toDisplay(contextId, 200)}]`;
+  const start = text.indexOf(shownId);
+  if (start < 0) return [];
+  const args = encodeURIComponent(JSON.stringify([contextId]));
+  const link = new vscode.DocumentLink(
+    new vscode.Range(firstLine, start + 1, firstLine, start + shownId.length - 1),
+    vscode.Uri.parse(`command:faultline.sameRequest?${args}`),
+  );
+  link.tooltip = 'Search this request on all nodes';
+  return [link];
+}
+
+/** `2 of 5 nodes answered, 120 entries` */
+function progressText(
+  report: (message: string) => void,
+  nodeCount: number,
+): (progress: SearchProgress) => void {
+  const byNode = new Map<string, SearchProgress>();
+  return (progress) => {
+    byNode.set(progress.node, progress);
+    const all = [...byNode.values()];
+    const done = all.filter(({ isDone }) => isDone).length;
+    const entries = all.reduce((sum, one) => sum + one.entries, 0);
+    report(`${done} of ${nodeCount} answered, ${entries.toLocaleString('en')} entries`);
+  };
+}
