@@ -1,11 +1,11 @@
 """The Python interpreters of a node and the distributions each of them can import.
 
-Runs on the node under any Python from 3.4 on, given on stdin, with -I -S -B: it imports only `os` and `sys`,
+Runs on the node under any Python from 3.4 on, given on stdin, with -I -S -B. It imports built-in modules alone,
 as `json`, `re` and `subprocess` would cost more than all the work here. Nothing is written. Interpreters are
-found by listing directories; each different program is started once for its version, with the same
-switches, so no `.pth` or `sitecustomize` of the user's runs. A program that another user could have put there
-is never started. Packages are the names of `*.dist-info` and `*.egg-info` in the directories that the
-interpreter would import from.
+found by listing directories; each different program is started once for its version, with the same switches,
+so no `.pth` or `sitecustomize` of the user's runs. A program that another user could have put there is never
+started. Packages are the names of `*.dist-info` and `*.egg-info` in the directories that the interpreter
+would import from.
 
 Output: text of `field NUL value NUL` pairs. `python` begins an interpreter, `package` is `name NUL version`,
 `note` says what could not be done. Names are normalised (PEP 503). Bytes pass through unchanged.
@@ -13,6 +13,7 @@ Output: text of `field NUL value NUL` pairs. `python` begins an interpreter, `pa
 
 import os
 import sys
+import time
 
 MAX_INTERPRETERS = 64
 MAX_PROCESSES = 20000
@@ -22,11 +23,12 @@ HOME = os.environ.get("HOME", "")
 VENV_NAMES = ("venv", ".venv", "env")
 
 
-def say(*values):
-    OUT.append(b"".join(os.fsencode(value) + b"\0" for value in values))
-
-
 OUT = []
+
+
+def say(*values):
+    # Not os.fsencode: an old Python in the C locale has ASCII there, and files may hold UTF-8.
+    OUT.append(b"".join(value.encode("utf-8", "surrogateescape") + b"\0" for value in values))
 
 
 def listdir(path):
@@ -87,16 +89,18 @@ def venvs():
         if name == "HOME" or name.endswith(("_HOME", "_ROOT", "_DIR")):
             for inner in VENV_NAMES:
                 yield "$" + name + "/" + inner, os.environ[name] + "/" + inner
-    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        if name in os.environ:
-            yield "$" + name, os.environ[name]
+    if "VIRTUAL_ENV" in os.environ:
+        yield "$VIRTUAL_ENV", os.environ["VIRTUAL_ENV"]
     for parent in code_directories():
         for inner in VENV_NAMES:
             yield "venv", parent + "/" + inner
 
 
 def code_directories():
-    yield os.getcwd()
+    try:
+        yield os.getcwd()
+    except OSError:
+        pass  # The working directory is gone.
     for root in ("/srv", "/opt", "/var/www"):
         yield root
         for name in listdir(root)[:200]:
@@ -119,9 +123,9 @@ def of_processes():
             continue
         if real.endswith(" (deleted)") or not is_python_name(os.path.basename(real)):
             continue
-        called = (read_text("/proc/" + pid + "/cmdline", 4096) or "").split("\0")[0]
-        if (pid, real) == (str(os.getpid()), os.path.realpath(sys.executable)):
+        if pid == str(os.getpid()):
             continue
+        called = (read_text("/proc/" + pid + "/cmdline", 4096) or "").split("\0")[0]
         for program in candidates(pid, called):
             if os.path.realpath(program) == real:
                 break
@@ -267,7 +271,6 @@ def finish(pid, reader, deadline):
     """The three answers of a started program, or None when it gave none in time."""
     import select
     import signal
-    import time
 
     answer = b""
     while True:
@@ -281,7 +284,7 @@ def finish(pid, reader, deadline):
         answer += chunk
     os.close(reader)
     os.waitpid(pid, 0)
-    parts = os.fsdecode(answer).split("\0")
+    parts = answer.decode("utf-8", "surrogateescape").split("\0")
     return parts if len(parts) == 3 else None
 
 
@@ -293,8 +296,6 @@ def ask_versions(programs):
         answers[own] = own_answer()
     others = sorted(program for program in programs if program != own and is_trusted(program))
     for first in range(0, len(others), 4):
-        import time
-
         deadline = time.time() + START_LIMIT_S
         running = [(program,) + start(program) for program in others[first:first + 4]]
         for program, pid, reader in running:
