@@ -154,7 +154,9 @@ function chooseKind(profile: Profile, wanted: WeightKind | undefined): WeightKin
   return isMeasured ? wanted : defaultKind(profile);
 }
 
-/** One line that is written over on a terminal, and nothing elsewhere. An undefined time clears it. */
+/**
+ * One line that is written over on a terminal, and nothing elsewhere. An undefined time clears it.
+ */
 function progressLine(
   { stderr }: CliContext,
   { node, pid, seconds }: SampleTarget,
@@ -162,12 +164,9 @@ function progressLine(
   const isTerminal = (stderr as { readonly isTTY?: boolean }).isTTY === true;
   if (!isTerminal) return () => undefined;
   return (elapsedMs, samples) => {
-    stderr.write(
-      elapsedMs === undefined
-        ? '\r\u001b[K'
-        : `\r\u001b[KSampling ${pid} on ${node}: ${(elapsedMs / 1000).toFixed(1)} of ${seconds} s, ` +
-            `${samples} samples`,
-    );
+    const now = ((elapsedMs ?? 0) / 1000).toFixed(1);
+    const text = `Sampling ${pid} on ${node}: ${now} of ${seconds} s, ${samples} samples`;
+    stderr.write(`\r\u001b[K${elapsedMs === undefined ? '' : text}`);
   };
 }
 
@@ -200,31 +199,50 @@ function report(request: ProfileRequest, profile: Profile, summary: ProfileSumma
 
 function describe(request: ProfileRequest, profile: Profile, summary: ProfileSummary): string {
   const { meta } = profile;
-  const { cpu, wall } = summary.weights;
-  const rate = meta.rateGotHz ?? meta.rateAskedHz;
-  const cost =
-    summary.samplerShare === undefined
-      ? 'its cost was not measured'
-      : `it used ${percent(summary.samplerShare)} of one processor`;
+  const seconds = (meta.durationMs / 1000).toFixed(1);
   return [
-    `${toDisplay(meta.command, 200)} (${meta.pid} on ${meta.node}), ${(meta.durationMs / 1000).toFixed(1)} s`,
-    `${wall ?? cpu ?? 0} samples${wall !== undefined && cpu !== undefined ? `, ${cpu} of them on a processor` : ''}` +
-      `${rate === undefined ? '' : `, ${rate.toFixed(1)} of ${meta.rateAskedHz} Hz`}` +
-      `, by ${meta.sampler.name}: ${cost}`,
+    `${toDisplay(meta.command, 200)} (${meta.pid} on ${meta.node}), ${seconds} s`,
+    [samplesText(summary), ...rateText(profile), samplerText(profile, summary)].join(', '),
     ...(meta.missed + meta.torn > 0 ? [`${meta.missed} missed, ${meta.torn} torn`] : []),
     '',
-    `  self  total  function (${summary.kind === 'cpu' ? 'processor time' : 'all time'})`,
-    ...summary.top.map(
-      ({ selfShare, totalShare, name, file, line }) =>
-        `${percent(selfShare).padStart(6)} ${percent(totalShare).padStart(6)}  ` +
-        `${toDisplay(name, 80)}${file === '' ? '' : `  ${toDisplay(file, 200)}:${line}`}`,
-    ),
-    ...(summary.top.length === 0 ? ['  no samples'] : []),
+    ...topLines(summary),
     '',
     ...meta.notes.map((note) => `Note: ${toDisplay(note)}`),
     `Sampler: ${toDisplay(meta.sampler.reason)}`,
     `Written: ${request.file}`,
   ].join('\n');
+}
+
+function samplesText({ weights: { cpu, wall } }: ProfileSummary): string {
+  const all = `${wall ?? cpu ?? 0} samples`;
+  return wall === undefined || cpu === undefined ? all : `${all}, ${cpu} of them on a processor`;
+}
+
+function rateText({ meta: { rateGotHz, rateAskedHz } }: Profile): string[] {
+  if (rateAskedHz === undefined) return [];
+  return [
+    rateGotHz === undefined ? `${rateAskedHz} Hz` : `${rateGotHz.toFixed(1)} of ${rateAskedHz} Hz`,
+  ];
+}
+
+function samplerText({ meta }: Profile, { samplerShare }: ProfileSummary): string {
+  const cost =
+    samplerShare === undefined
+      ? 'its cost was not measured'
+      : `it used ${percent(samplerShare)} of one processor`;
+  return `by ${meta.sampler.name}: ${cost}`;
+}
+
+function topLines({ kind, top }: ProfileSummary): string[] {
+  if (top.length === 0) return ['  no samples'];
+  return [
+    `  self  total  function (${kind === 'cpu' ? 'processor time' : 'all time'})`,
+    ...top.map(({ selfShare, totalShare, name, file, line }) => {
+      const place = file === '' ? '' : `  ${toDisplay(file, 200)}:${line}`;
+      const shares = [selfShare, totalShare].map((share) => percent(share).padStart(6)).join(' ');
+      return `${shares}  ${toDisplay(name, 80)}${place}`;
+    }),
+  ];
 }
 
 function percent(share: number): string {

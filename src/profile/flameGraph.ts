@@ -5,12 +5,14 @@
 //                sum  parse sum                     level 2  |----- run -----| poll |
 //                                                   level 3  | sum    |parse |
 //
-// Stacks are merged by (parent box, frame), so calls of one function from different lines are one box. Each
-// level is sorted from left to right, the heaviest child of a box first ("left heavy").
+// Stacks are merged by (parent box, frame), so calls of one function from different lines are one
+// box. Each level is sorted from left to right, the heaviest child of a box first ("left heavy").
 
 import type { Profile, WeightKind, WeightUnit } from './profile.ts';
 
-/** Columns over all boxes. Box 0 is the root; a level's boxes are neighbours, from left to right. */
+/**
+ * Columns over all boxes. Box 0 is the root; a level's boxes are neighbours, from left to right.
+ */
 export interface FlameGraph {
   readonly kind: WeightKind;
   readonly unit: WeightUnit;
@@ -83,8 +85,9 @@ function mergeStacks(profile: Profile, stackSelfs: Float64Array, rootSelf: numbe
   const selfs = new Float64Array(most).fill(rootSelf, 0, 1);
   const totals = new Float64Array(most).fill(rootSelf, 0, 1);
   const boxOfStack = new Int32Array(most - 1).fill(-1);
-  // Open addressing over (parent box, frame), at most half full: a Map is five times slower here, and this
-  // is what a change of thread or kind waits for. A slot holds a box; 0, the root, is nobody's child.
+  // Open addressing over (parent box, frame), at most half full: a Map is five times slower here,
+  // and this is what a change of thread or kind waits for. A slot holds a box; 0, the root, is
+  // nobody's child.
   const slots = new Int32Array(2 ** Math.ceil(Math.log2(most * 2)));
   let count = 1;
   for (let stack = 0; stack < stackParents.length; stack++) {
@@ -127,7 +130,9 @@ function sumUpwards(parents: Int32Array, selfs: Float64Array): Float64Array {
   return totals;
 }
 
-/** Gives every box its place: level by level, heaviest child first, ties in the order of the names. */
+/**
+ * Gives every box its place: level by level, heaviest child first, ties in the order of the names.
+ */
 function layOut(profile: Profile, kind: WeightKind, tree: MergedTree): FlameGraph {
   const { count } = tree;
   const order = orderBoxes(profile, tree);
@@ -195,7 +200,10 @@ function orderBoxes(
   return { boxes, levelStarts };
 }
 
-/** Counting sort by parent: the children of box b are `sorted[starts[b]] … sorted[starts[b + 1] - 1]`. */
+/**
+ * Counting sort by parent: the children of box b are `sorted[starts[b]] … sorted[starts[b + 1] -
+ * 1]`.
+ */
 function sortByParent({ count, parents }: MergedTree): {
   starts: Uint32Array;
   sorted: Uint32Array;
@@ -240,7 +248,10 @@ export function pathTo(graph: FlameGraph, box: number): readonly number[] {
   return path.reverse();
 }
 
-/** The first (heaviest) child of a box, or undefined. Its siblings follow it while their parent is the same. */
+/**
+ * The first (heaviest) child of a box, or undefined. Its siblings follow it while their parent is
+ * the same.
+ */
 export function firstChild(graph: FlameGraph, box: number): number | undefined {
   const level = levelOf(graph, box);
   if (level + 1 >= levelCount(graph)) return undefined;

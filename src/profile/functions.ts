@@ -1,4 +1,5 @@
-// FlameGraph → one row a function: the text form of a flame graph, for tables, summaries and screen readers.
+// FlameGraph → one row a function: the text form of a flame graph, for tables, summaries and screen
+// readers.
 
 import { boxCount, firstChild, type FlameGraph } from './flameGraph.ts';
 
@@ -7,7 +8,9 @@ export interface FunctionWeight {
   readonly frame: number;
   /** Weight of the samples that ended in this function. */
   readonly self: number;
-  /** Weight of the samples with this function anywhere on the stack; a recursive call counts once. */
+  /**
+   * Weight of the samples with this function anywhere on the stack; a recursive call counts once.
+   */
   readonly total: number;
 }
 
@@ -19,7 +22,8 @@ export function weighFunctions(graph: FlameGraph): readonly FunctionWeight[] {
   const add = (sums: Map<number, number>, frame: number, weight: number): void => {
     sums.set(frame, (sums.get(frame) ?? 0) + weight);
   };
-  // Depth first, with an explicit stack (a profile may be thousands of calls deep): ~box leaves the box.
+  // Depth first, with an explicit stack (a profile may be thousands of calls deep): ~box leaves the
+  // box.
   const work = [0];
   for (let at = work.pop(); at !== undefined; at = work.pop()) {
     const isLeaving = at < 0;

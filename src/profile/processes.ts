@@ -1,4 +1,5 @@
-// Shell → the node's processes, for choosing one to sample. Read-only, needs only /proc and a POSIX sh.
+// Shell → the node's processes, for choosing one to sample. Read-only, needs only /proc and a POSIX
+// sh.
 
 import type { Shell } from '../remote/shell.ts';
 import { UserError } from '../base/errors.ts';
@@ -12,7 +13,9 @@ export interface NodeProcess {
   readonly user: string;
   /** The whole command line as `ps` prints it. May hold secrets: to be shown, never stored. */
   readonly command: string;
-  /** Of one processor, over the fraction of a second the question took; undefined when not measured. */
+  /**
+   * Of one processor, over the fraction of a second the question took; undefined when not measured.
+   */
   readonly cpuPercent: number | undefined;
   readonly kind: ProcessKind;
   /** The systemd unit or container it belongs to. */
@@ -20,8 +23,8 @@ export interface NodeProcess {
 }
 
 /**
- * Four sections, each introduced by a line of RS and its name. One fork a section and not one a process: a
- * node with a thousand processes answers in the same time.
+ * Four sections, each introduced by a line of RS and its name. One fork a section and not one a
+ * process: a node with a thousand processes answers in the same time.
  */
 const listScript = `
 LC_ALL=C; export LC_ALL
@@ -54,7 +57,9 @@ export async function listProcesses(
   return processes;
 }
 
-/** Exported for tests: the list script's output → processes. Lines that make no sense are skipped. */
+/**
+ * Exported for tests: the list script's output → processes. Lines that make no sense are skipped.
+ */
 export function parseProcesses(output: string): readonly NodeProcess[] {
   const sections = splitSections(output);
   const cpu = measureCpu(sections);
@@ -123,7 +128,10 @@ function uptime(lines: readonly string[] = []): number {
   return Number(lines[0]?.split(' ')[0]);
 }
 
-/** Processor time in ticks. The program's name stands in brackets and may hold anything, also brackets. */
+/**
+ * Processor time in ticks. The program's name stands in brackets and may hold anything, also
+ * brackets.
+ */
 function readTicks(lines: readonly string[] = []): ReadonlyMap<number, number> {
   const ticks = new Map<number, number>();
   for (const line of lines) {
@@ -135,7 +143,10 @@ function readTicks(lines: readonly string[] = []): ReadonlyMap<number, number> {
   return ticks;
 }
 
-/** `0::/system.slice/shop-worker.service` → `shop-worker.service`; a container is named by its short id. */
+/**
+ * `0::/system.slice/shop-worker.service` → `shop-worker.service`; a container is named by its short
+ * id.
+ */
 function readServices(lines: readonly string[]): ReadonlyMap<number, string> {
   const services = new Map<number, string>();
   for (const line of lines) {
@@ -218,8 +229,8 @@ function toCount(text: string | undefined): number | undefined {
 const optionsWithValue: ReadonlySet<string> = new Set(['-X', '-W', '-r', '--require', '--import']);
 
 /**
- * The program in short: the interpreter, and the script or module it runs. Other arguments are left out, as
- * they may hold secrets and the result is stored with the profile.
+ * The program in short: the interpreter, and the script or module it runs. Other arguments are left
+ * out, as they may hold secrets and the result is stored with the profile.
  */
 export function shortCommand(argv: readonly string[]): string {
   const [program = '', ...rest] = argv;

@@ -1,12 +1,13 @@
-// Samples → Profile. A profile is columns of numbers: frames and stacks are interned, a stack is a path in a
-// prefix tree, a sample is a row of (time, stack, thread, weights). Once built it never changes.
+// Samples → Profile. A profile is columns of numbers: frames and stacks are interned, a stack is a
+// path in a prefix tree, a sample is a row of (time, stack, thread, weights). Once built it never
+// changes.
 
 import type { EpochMs } from '../base/time.ts';
 import { clipName, soundFrame, soundLine, type Frame } from './frame.ts';
 
 /**
- * What a weight counts: `wall` every sample of a thread, also a waiting one; `cpu` only those taken while the
- * thread was on a processor.
+ * What a weight counts: `wall` every sample of a thread, also a waiting one; `cpu` only those taken
+ * while the thread was on a processor.
  */
 export type WeightKind = 'cpu' | 'wall';
 
@@ -19,7 +20,10 @@ export interface SamplerInfo {
   readonly name: string;
   /** One sentence: why this sampler, or where the profile was read from. */
   readonly reason: string;
-  /** Processor time the sampler itself used on the node, in seconds; undefined when it was not measured. */
+  /**
+   * Processor time the sampler itself used on the node, in seconds; undefined when it was not
+   * measured.
+   */
   readonly cpuSeconds: number | undefined;
 }
 
@@ -53,7 +57,10 @@ export interface FrameTable {
   readonly lines: Uint32Array;
 }
 
-/** A prefix tree: row i is the stack of row `parents[i]` plus one more call. A parent comes before its child. */
+/**
+ * A prefix tree: row i is the stack of row `parents[i]` plus one more call. A parent comes before
+ * its child.
+ */
 export interface StackTable {
   /** -1 for an outermost call. */
   readonly parents: Int32Array;
@@ -81,7 +88,10 @@ export interface Profile {
   readonly samples: SampleTable;
 }
 
-/** How large a profile may become: what a node or a file holds beyond this is folded together and said. */
+/**
+ * How large a profile may become: what a node or a file holds beyond this is folded together and
+ * said.
+ */
 export interface ProfileLimits {
   readonly frames: number;
   readonly stacks: number;
@@ -110,7 +120,10 @@ export interface Sample {
   readonly cpu?: number;
 }
 
-/** Collects samples and gives the finished profile. Frames, stacks and threads are interned as they come. */
+/**
+ * Collects samples and gives the finished profile. Frames, stacks and threads are interned as they
+ * come.
+ */
 export class ProfileBuilder {
   private readonly limits: ProfileLimits;
   private readonly frameIds = new Map<string, number>();
@@ -148,7 +161,10 @@ export class ProfileBuilder {
     return id;
   }
 
-  /** The stack of these calls, outermost first; -1 for none. Calls deeper than the limit are left out. */
+  /**
+   * The stack of these calls, outermost first; -1 for none. Calls deeper than the limit are left
+   * out.
+   */
   stack(calls: readonly Call[]): number {
     let stack = -1;
     for (const call of calls) stack = this.push(stack, call);
@@ -189,12 +205,12 @@ export class ProfileBuilder {
       this.droppedSamples++;
       return;
     }
-    this.times.push(sample.timeMs);
+    this.times.push(soundAmount(sample.timeMs));
     this.sampleStacks.push(sample.stack);
     this.sampleThreads.push(sample.thread);
     for (const kind of weightKinds) {
       if (sample[kind] !== undefined) this.measured.add(kind);
-      this.weights[kind].push(sample[kind] ?? 0);
+      this.weights[kind].push(soundAmount(sample[kind] ?? 0));
     }
   }
 
@@ -208,6 +224,7 @@ export class ProfileBuilder {
     return Object.freeze({
       meta: Object.freeze({
         ...meta,
+        durationMs: soundAmount(meta.durationMs),
         notes: Object.freeze([...meta.notes, ...this.ownNotes()]),
         sampler: Object.freeze({ ...meta.sampler }),
       }),
@@ -252,12 +269,14 @@ export class ProfileBuilder {
     const notes: string[] = [];
     if (this.foldedFrames > 0) {
       notes.push(
-        `The profile holds more than ${this.limits.frames} functions: the rest is shown as "(other functions)".`,
+        `The profile holds more than ${this.limits.frames} functions: ` +
+          'the rest is shown as "(other functions)".',
       );
     }
     if (this.cutStacks > 0) {
       notes.push(
-        `Stacks deeper than ${this.limits.depth} calls, or beyond ${this.limits.stacks} in number, were cut short.`,
+        `Stacks deeper than ${this.limits.depth} calls, ` +
+          `or beyond ${this.limits.stacks} in number, were cut short.`,
       );
     }
     if (this.droppedSamples > 0) {
@@ -265,6 +284,11 @@ export class ProfileBuilder {
     }
     return notes;
   }
+}
+
+/** An amount whose sums stay finite: what is none counts as 0. */
+function soundAmount(value: number): number {
+  return value >= 0 ? Math.min(value, Number.MAX_SAFE_INTEGER) : 0;
 }
 
 /** One number for (parent, frame): both are below 2^26, so the product stays an exact integer. */
@@ -282,8 +306,8 @@ export function totalWeight(profile: Profile, kind: WeightKind): number {
 }
 
 /**
- * What a reader wants to see first: where the processor's time went, or, when no sample was taken on a
- * processor, where the program waited.
+ * What a reader wants to see first: where the processor's time went, or, when no sample was taken
+ * on a processor, where the program waited.
  */
 export function defaultKind(profile: Profile): WeightKind {
   return totalWeight(profile, 'cpu') > 0 || profile.samples.weights.wall === undefined

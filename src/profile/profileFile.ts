@@ -1,4 +1,5 @@
-// A profile ⇄ the text of a file. The format goes by the file's ending, as in `faultline profile -o FILE`.
+// A profile ⇄ the text of a file. The format goes by the file's ending, as in `faultline profile -o
+// FILE`.
 
 import { UserError } from '../base/errors.ts';
 import { readCpuprofile, writeCpuprofile } from './formats/cpuprofile.ts';
@@ -11,8 +12,8 @@ export interface ProfileFormat {
   readonly ending: string;
   /** For people. */
   readonly label: string;
-  write(profile: Profile, kind: WeightKind): string;
-  read(text: string): Profile;
+  readonly write: (profile: Profile, kind: WeightKind) => string;
+  readonly read: (text: string) => Profile;
 }
 
 export const profileFormats: readonly ProfileFormat[] = [
@@ -26,7 +27,9 @@ export const profileFormats: readonly ProfileFormat[] = [
   },
 ];
 
-/** The format of a file of this name; a UserError `profile.unknownFormat` names the endings we know. */
+/**
+ * The format of a file of this name; a UserError `profile.unknownFormat` names the endings we know.
+ */
 export function profileFormat(fileName: string): ProfileFormat {
   const found = profileFormats.find((format) => fileName.toLowerCase().endsWith(format.ending));
   if (found !== undefined) return found;

@@ -1,12 +1,12 @@
-// The sampler's lines → rows of a profile. Everything comes from a node, so everything is checked: a line that
-// makes no sense is counted and skipped, and never stops the rest.
+// The sampler's lines → rows of a profile. Everything comes from a node, so everything is checked:
+// a line that makes no sense is counted and skipped, and never stops the rest.
 //
 //   {"type":"meta", …}                                            first
 //   {"type":"frame","id":0,"name":"settle","file":"/srv/…","line":12}
 //   {"type":"stack","id":0,"frames":[[0,14]],"thread":"MainThread"} outermost call first
-//   {"type":"counts","t":1000,"stacks":[[0,49,31]]}                 stack, samples, of these on a processor
-//   {"type":"end","samples":490,"missed":0,"torn":2,"seconds":10,"samplerCpuSeconds":0.3,"rateGot":49,
-//    "reason":"done"}
+//   {"type":"counts","t":1000,"stacks":[[0,49,31]]}           stack, samples, of these on a processor
+//   {"type":"end","samples":490,"missed":0,"torn":2,"seconds":10,"samplerCpuSeconds":0.3,
+//    "rateGot":49,"reason":"done"}
 
 import { skippedNote } from './notes.ts';
 import type { Call, ProfileBuilder } from './profile.ts';
@@ -43,7 +43,10 @@ export class SampleStream {
   elapsedMs = 0;
   end: SamplerEnd | undefined;
 
-  /** `cwd` is the process's directory: what a relative path of a source file most likely starts from. */
+  /**
+   * `cwd` is the process's directory: what a relative path of a source file most likely starts
+   * from.
+   */
   constructor(builder: ProfileBuilder, cwd?: string) {
     this.builder = builder;
     this.cwd = cwd;

@@ -1,5 +1,6 @@
-// Shell + pid → Profile. The probe's sampler reads the process's memory from outside, at a fixed rate, for a
-// fixed time; where it cannot, py-spy does, if the node has it. Everything a node answers is checked here.
+// Shell + pid → Profile. The probe's sampler reads the process's memory from outside, at a fixed
+// rate, for a fixed time; where it cannot, py-spy does, if the node has it. Everything a node
+// answers is checked here.
 
 import { abortable, withDeadline } from '../base/async.ts';
 import { toDisplay } from '../base/displayText.ts';
@@ -34,7 +35,10 @@ export interface SampleOptions {
 export const maxSeconds = 3600;
 export const maxRateHz = 1000;
 export const defaultSeconds = 10;
-/** Not a divisor of anything that runs at round rates, so periodic work is not always hit or always missed. */
+/**
+ * Not a divisor of anything that runs at round rates, so periodic work is not always hit or always
+ * missed.
+ */
 export const defaultRateHz = 49;
 
 /** More output than this from a sampler is a node that misbehaves. */
@@ -234,8 +238,8 @@ function samplerTimedOut({ node, seconds }: SampleTarget): UserError {
 }
 
 /**
- * `--nonblocking`: the process is never stopped. The output goes to a private directory, as py-spy talks on
- * stdout, and is removed again also when we hang up.
+ * `--nonblocking`: the process is never stopped. The output goes to a private directory, as py-spy
+ * talks on stdout, and is removed again also when we hang up.
  */
 const pySpyScript = `
 d=$(mktemp -d) || exit 1
@@ -292,7 +296,10 @@ async function sampleWithPySpy(attempt: Attempt, reason: string): Promise<Profil
   }
 }
 
-/** Runs a guarded program to its end. Its stdin stays open: closing it is what ends a guarded program. */
+/**
+ * Runs a guarded program to its end. Its stdin stays open: closing it is what ends a guarded
+ * program.
+ */
 async function finish(
   program: RemoteProcess,
   target: SampleTarget,

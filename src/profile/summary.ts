@@ -62,7 +62,10 @@ export function samplerShare({ meta }: Profile): number | undefined {
     : (cpuSeconds * 1000) / meta.durationMs;
 }
 
-/** Where a function spends its time: the hottest line of its heaviest box, else the function's first line. */
+/**
+ * Where a function spends its time: the hottest line of its heaviest box, else the function's first
+ * line.
+ */
 function lineOf(profile: Profile, graph: FlameGraph, frame: number): number {
   let heaviest = 0;
   graph.frames.forEach((each, box) => {

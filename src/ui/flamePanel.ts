@@ -1,5 +1,5 @@
-// Profiles as panels: one panel a profile. The page may ask for three things only: a source line, a text on the
-// clipboard, a file to be saved.
+// Profiles as panels: one panel a profile. The page may ask for three things only: a source line, a
+// text on the clipboard, a file to be saved.
 
 import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';

@@ -1,5 +1,6 @@
-// The one HTML text of all our pages: a strict policy, one script, its styles, and an empty body. Everything
-// that is shown is built by the script from messages, so no data is ever printed into HTML.
+// The one HTML text of all our pages: a strict policy, one script, its styles, and an empty body.
+// Everything that is shown is built by the script from messages, so no data is ever printed into
+// HTML.
 
 import { randomBytes } from 'node:crypto';
 import type { Uri, Webview } from 'vscode';
@@ -13,8 +14,9 @@ export interface WebviewPage {
 }
 
 /**
- * The page. Its policy allows our one script (by a nonce that nobody can guess) and our style sheets, and
- * nothing else: no inline code or styles, no images, no connections, no strings as code.
+ * The page. Its policy allows our one script (by a nonce that nobody can guess) and our style
+ * sheets, and nothing else: no inline code or styles, no images, no connections, no strings as
+ * code.
  */
 export function webviewHtml(
   webview: Pick<Webview, 'asWebviewUri' | 'cspSource'>,

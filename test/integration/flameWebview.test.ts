@@ -1,5 +1,5 @@
-// The flame graph's page in a real browser, under the policy it has in VS Code: used with mouse and keyboard,
-// fed with hostile names, looked at in each kind of theme.
+// The flame graph's page in a real browser, under the policy it has in VS Code: used with mouse and
+// keyboard, fed with hostile names, looked at in each kind of theme.
 
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';

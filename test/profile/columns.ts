@@ -20,9 +20,9 @@ export const plainMeta: ProfileMeta = {
 };
 
 /**
- * Each column is one sample, the outermost call on top; a dot is an empty place below a shorter stack.
- * A call is `name` or `name:line`; its file is `/srv/<name>.py` and its first line 10.
- * A line `cpu 1 0 1` gives the samples' cpu weights (default: all 1), `thread a b a` their threads.
+ * Each column is one sample, the outermost call on top; a dot is an empty place below a shorter
+ * stack. A call is `name` or `name:line`; its file is `/srv/<name>.py` and its first line 10. A
+ * line `cpu 1 0 1` gives the samples' cpu weights (default: all 1), `thread a b a` their threads.
  */
 export function drawProfile(text: string, meta: Partial<ProfileMeta> = {}): Profile {
   const rows = text

@@ -33,7 +33,8 @@ const lines = [
   { type: 'counts', t: 1000, stacks: [[0, 24, 24]] },
 ].map((line) => `${JSON.stringify(line)}\n`);
 
-const end = `${JSON.stringify({ type: 'end', samples: 49, missed: 1, torn: 3, seconds: 1, samplerCpuSeconds: 0.05, rateGot: 49 })}\n`;
+const ended = { type: 'end', missed: 1, torn: 3, seconds: 1, samplerCpuSeconds: 0.05, rateGot: 49 };
+const end = `${JSON.stringify(ended)}\n`;
 
 const pySpyFile = JSON.stringify({
   shared: { frames: [{ name: 'settle', file: '/srv/shop/settle.py', line: 14 }] },

@@ -1,6 +1,6 @@
-// The page of the flame graph as VS Code would serve it, for a plain browser: the same HTML and policy, the
-// same bundle and style sheet, from 127.0.0.1. What VS Code itself adds (its API object, theme variables) is
-// put in before the page's script runs.
+// The page of the flame graph as VS Code would serve it, for a plain browser: the same HTML and
+// policy, the same bundle and style sheet, from 127.0.0.1. What VS Code itself adds (its API
+// object, theme variables) is put in before the page's script runs.
 
 import { createServer, type Server } from 'node:http';
 import { readFileSync } from 'node:fs';
@@ -156,7 +156,9 @@ export class FlameTestPage {
     return this.inPage('made()');
   }
 
-  /** Calls a function of inPage.mjs. The root's tsconfig has no browser types, so it goes as text. */
+  /**
+   * Calls a function of inPage.mjs. The root's tsconfig has no browser types, so it goes as text.
+   */
   private inPage<T>(call: string): Promise<T> {
     return this.page.evaluate<T>(`flameTest.${call}`);
   }

@@ -1,5 +1,5 @@
-// What tests put into the page of the flame graph before its own script runs: VS Code's API object and theme,
-// and the few things a test does inside the page. Plain browser code, sent as a file.
+// What tests put into the page of the flame graph before its own script runs: VS Code's API object
+// and theme, and the few things a test does inside the page. Plain browser code, sent as a file.
 
 /** @typedef {{ bodyClass: string, variables: Readonly<Record<string, string>> }} Theme */
 

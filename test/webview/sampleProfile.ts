@@ -7,7 +7,9 @@ const shop = '/srv/shop/current/shop';
 const lib = '/usr/lib/python3.11';
 const site = '/srv/shop/venv/lib/python3.11/site-packages';
 
-/** `name file:first>line samples[/on a processor]`, two blanks a level. Samples are the call's own. */
+/**
+ * `name file:first>line samples[/on a processor]`, two blanks a level. Samples are the call's own.
+ */
 const trees: Readonly<Record<string, string>> = {
   MainThread: `
 <module> ${shop}/worker.py:1>212 0

@@ -1,4 +1,5 @@
-// The variables VS Code gives a page, in the themes that come with it: as far as our style sheets use them.
+// The variables VS Code gives a page, in the themes that come with it: as far as our style sheets
+// use them.
 
 export interface TestTheme {
   /** The class VS Code puts on the body. */

@@ -1,9 +1,9 @@
 // V8's `.cpuprofile`, which Chrome's DevTools and VS Code open: type Profiler.Profile of
 // https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile
 //
-// It has one time line: threads are merged. A sample lasts until the next one, so what we count in samples is
-// written as time at the measured rate. Both shapes are read: the flat one (`nodes`) and the old one (`head`,
-// with nested children), which py2devtools writes.
+// It has one time line: threads are merged. A sample lasts until the next one, so what we count in
+// samples is written as time at the measured rate. Both shapes are read: the flat one (`nodes`) and
+// the old one (`head`, with nested children), which py2devtools writes.
 
 import { UserError } from '../../base/errors.ts';
 import { boxCount, buildFlameGraph, type FlameGraph } from '../flameGraph.ts';
@@ -48,7 +48,8 @@ function microsecondsPerUnit({ meta }: Profile): number {
       },
     );
   }
-  // Without a rate a sample has no length: a millisecond keeps the proportions, which is all there is.
+  // Without a rate a sample has no length: a millisecond keeps the proportions, which is all there
+  // is.
   return rateHz === undefined || rateHz <= 0 ? 1000 : 1e6 / rateHz;
 }
 
@@ -104,8 +105,8 @@ function countHits(
 }
 
 /**
- * A sample lasts until the next one begins, so its weight is the delta after it; a closing sample of the root
- * ends the last one.
+ * A sample lasts until the next one begins, so its weight is the delta after it; a closing sample
+ * of the root ends the last one.
  */
 function timeLine(
   profile: Profile,

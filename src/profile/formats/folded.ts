@@ -1,9 +1,9 @@
-// Folded stacks: one line a stack, `outermost;…;innermost weight`. What flamegraph.pl, inferno and speedscope
-// read and what `stackcollapse-*`, py-spy (`--format raw`) and nylas' stacksampler write.
-// https://github.com/brendangregg/FlameGraph#2-fold-stacks
+// Folded stacks: one line a stack, `outermost;…;innermost weight`. What flamegraph.pl, inferno and
+// speedscope read and what `stackcollapse-*`, py-spy (`--format raw`) and nylas' stacksampler
+// write. https://github.com/brendangregg/FlameGraph#2-fold-stacks
 //
-// The format has no place for threads, times or lines being executed: threads are merged. A frame is written
-// as py-spy writes it, `name (file:line)`, with the function's first line.
+// The format has no place for threads, times or lines being executed: threads are merged. A frame
+// is written as py-spy writes it, `name (file:line)`, with the function's first line.
 
 import type { Frame } from '../frame.ts';
 import { ProfileBuilder, type Profile, type WeightKind } from '../profile.ts';

@@ -1,4 +1,5 @@
-// What the readers of profile files share: the head of a profile that no sampler of ours took, and errors.
+// What the readers of profile files share: the head of a profile that no sampler of ours took, and
+// errors.
 
 import { UserError } from '../../base/errors.ts';
 import type { ProfileMeta, WeightUnit } from '../profile.ts';

@@ -1,7 +1,9 @@
 // speedscope's own file format, `.speedscope.json`:
-// https://www.speedscope.app/file-format-schema.json and src/lib/file-format-spec.ts of jlfwong/speedscope.
+// https://www.speedscope.app/file-format-schema.json and src/lib/file-format-spec.ts of
+// jlfwong/speedscope.
 //
-// One profile of the file is one thread in one kind of weight. Its name says both: "MainThread (cpu)".
+// One profile of the file is one thread in one kind of weight. Its name says both: "MainThread
+// (cpu)".
 
 import {
   measuredKinds,
@@ -102,8 +104,8 @@ export interface ReadSpeedscopeOptions {
   /** The kind of weight of profiles whose name does not say. Default: `wall`. */
   readonly kind?: WeightKind;
   /**
-   * What a frame's `line` is: the function's first line (the format's meaning), or the line being executed
-   * (as py-spy writes it). Default: `function`.
+   * What a frame's `line` is: the function's first line (the format's meaning), or the line being
+   * executed (as py-spy writes it). Default: `function`.
    */
   readonly frameLines?: 'function' | 'position';
   /** When given, times become counts of samples taken at this rate. */
@@ -201,7 +203,10 @@ class SpeedscopeReader {
     return unitPerSecond === undefined || unit !== 'milliseconds' ? 1 : unitPerSecond / 1000;
   }
 
-  /** `MainThread (cpu)` → thread and kind, when we wrote the file; py-spy's `Thread 12 "name"` → name. */
+  /**
+   * `MainThread (cpu)` → thread and kind, when we wrote the file; py-spy's `Thread 12 "name"` →
+   * name.
+   */
   private identify(name: string): { thread: number; kind: WeightKind } {
     const kind = this.isOurs
       ? (['cpu', 'wall'] as const).find((k) => name.endsWith(` (${k})`))

@@ -5,7 +5,8 @@ import { fill, h } from './dom.ts';
 import type { FlameModel } from './model.ts';
 
 const hint =
-  'Click a frame to zoom in, double-click to open its source. Scroll to zoom, drag to move, arrow keys to walk.';
+  'Click a frame to zoom in, double-click to open its source. ' +
+  'Scroll to zoom, drag to move, arrow keys to walk.';
 
 export class DetailsBar {
   readonly element = h('section', { className: 'details', ariaLabel: 'Selected function' });

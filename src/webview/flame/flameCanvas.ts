@@ -1,5 +1,5 @@
-// The drawn graph, root at the top. Boxes are painted as pixels (a zoom step of 100,000 frames costs a few
-// milliseconds and no graphics card), names and outlines are drawn over them.
+// The drawn graph, root at the top. Boxes are painted as pixels (a zoom step of 100,000 frames
+// costs a few milliseconds and no graphics card), names and outlines are drawn over them.
 
 import { levelCount, levelOf } from '../../profile/flameGraph.ts';
 import { h, prefersReducedMotion } from './dom.ts';

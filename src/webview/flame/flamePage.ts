@@ -139,7 +139,9 @@ export class FlamePage {
     this.canvas.setViewport(saved.view);
   }
 
-  /** Another kind of weight or thread: the same function stays selected where it still has weight. */
+  /**
+   * Another kind of weight or thread: the same function stays selected where it still has weight.
+   */
   private showModel(kind: WeightKind, thread: number | undefined): void {
     if (this.message === undefined || this.texts === undefined) return;
     this.model = new FlameModel(this.message.profile, this.texts, kind, thread);
@@ -149,8 +151,8 @@ export class FlamePage {
     this.canvas.element.setAttribute('role', 'application');
     this.canvas.element.setAttribute('aria-roledescription', 'flame graph');
     this.canvas.element.ariaLabel =
-      'Flame graph. Arrow keys walk the stacks, Space zooms, Enter opens the source, Escape resets. ' +
-      'The table view holds the same as text.';
+      'Flame graph. Arrow keys walk the stacks, Space zooms, Enter opens the source, ' +
+      'Escape resets. The table view holds the same as text.';
     this.showAll();
   }
 

@@ -1,4 +1,5 @@
-// The functions as a table: the text form of the graph, sortable, for everybody and for screen readers.
+// The functions as a table: the text form of the graph, sortable, for everybody and for screen
+// readers.
 
 import type { FunctionWeight } from '../../profile/functions.ts';
 import { fill, h } from './dom.ts';

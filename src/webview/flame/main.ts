@@ -1,5 +1,6 @@
-// The page of the flame graph: it says it is ready, receives a profile, and draws it. What the user looks at is
-// kept as the page's state, so a page that VS Code threw away while hidden comes back as it was.
+// The page of the flame graph: it says it is ready, receives a profile, and draws it. What the user
+// looks at is kept as the page's state, so a page that VS Code threw away while hidden comes back
+// as it was.
 
 import { FlamePage, type SavedState } from './flamePage.ts';
 import { readToFlame, type FromFlame } from './protocol.ts';

@@ -1,4 +1,5 @@
-// The whole graph in a strip, and the window on it: where one is after zooming in. Dragging moves the window.
+// The whole graph in a strip, and the window on it: where one is after zooming in. Dragging moves
+// the window.
 
 import { levelCount } from '../../profile/flameGraph.ts';
 import { h } from './dom.ts';
@@ -53,7 +54,8 @@ export class Minimap {
     this.model = model;
     this.found = found;
     this.theme = theme;
-    this.element.style.height = `${Math.min(maxHeight, levelCount(model.graph) * maxLevelHeight)}px`;
+    const height = Math.min(maxHeight, levelCount(model.graph) * maxLevelHeight);
+    this.element.style.height = `${height}px`;
     this.redraw();
   }
 

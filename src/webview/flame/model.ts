@@ -1,4 +1,5 @@
-// A profile as the page looks at it: one kind of weight, one thread or all, and what a search found.
+// A profile as the page looks at it: one kind of weight, one thread or all, and what a search
+// found.
 
 import { toDisplay } from '../../base/displayText.ts';
 import {
@@ -89,7 +90,10 @@ export class FlameModel {
     return this.total > 0 ? weight / this.total : 0;
   }
 
-  /** Where a box's source is: its hottest line, else the function's first. Undefined for code without a file. */
+  /**
+   * Where a box's source is: its hottest line, else the function's first. Undefined for code
+   * without a file.
+   */
   sourceOf(box: number): { readonly file: string; readonly line: number } | undefined {
     const frame = this.graph.frames[box]!;
     const file = frame < 0 ? '' : this.profile.frames.files[frame]!;
@@ -98,7 +102,10 @@ export class FlameModel {
     return { file, line: Math.max(1, line) };
   }
 
-  /** How long this weight lasted, in ms, as far as the rate tells; undefined for weights that are no counts. */
+  /**
+   * How long this weight lasted, in ms, as far as the rate tells; undefined for weights that are no
+   * counts.
+   */
   durationMs(weight: number): number | undefined {
     const { unit, rateGotHz } = this.profile.meta;
     return unit === 'samples' && rateGotHz !== undefined && rateGotHz > 0

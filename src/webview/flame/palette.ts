@@ -1,5 +1,5 @@
-// Colours of boxes. Hues are spread over files, so that code of one module looks alike on every profile;
-// lightness is chosen for the theme, so that text on every box is readable.
+// Colours of boxes. Hues are spread over files, so that code of one module looks alike on every
+// profile; lightness is chosen for the theme, so that text on every box is readable.
 
 import { frameOrigin } from '../../profile/frame.ts';
 
@@ -43,8 +43,9 @@ const legendHue = 9;
 const origins = ['own', 'library', 'runtime'] as const;
 
 /**
- * The palette's index for a frame: hue by file, shade by name. The same on every profile and node: of the path
- * only the last folder and the name count, as what is above them differs between releases and machines.
+ * The palette's index for a frame: hue by file, shade by name. The same on every profile and node:
+ * of the path only the last folder and the name count, as what is above them differs between
+ * releases and machines.
  */
 export function colourIndex(name: string, file: string): number {
   const origin = origins.indexOf(frameOrigin(file));
@@ -125,7 +126,8 @@ export function buildPalette(theme: ThemeColours): Palette {
 function fillsOf({ lightness, step, chroma }: Tone): Rgb[] {
   const fills: Rgb[] = [];
   for (let hue = 0; hue < hueCount; hue++) {
-    // Neighbouring indices are far apart on the circle, so the first files of a profile differ well.
+    // Neighbouring indices are far apart on the circle, so the first files of a profile differ
+    // well.
     const angle = 20 + ((hue * 7) % hueCount) * (360 / hueCount);
     for (let shade = 0; shade < shadeCount; shade++) {
       fills.push(oklch(lightness + step * shade, chroma, angle));
@@ -141,7 +143,9 @@ export function mix(from: Rgb, to: Rgb, share: number): Rgb {
   return [at(0), at(1), at(2)];
 }
 
-/** OKLCH (https://bottosson.github.io/posts/oklab/) to sRGB; what a screen cannot show loses chroma. */
+/**
+ * OKLCH (https://bottosson.github.io/posts/oklab/) to sRGB; what a screen cannot show loses chroma.
+ */
 export function oklch(lightness: number, chroma: number, hueDegrees: number): Rgb {
   for (let c = chroma; ; c -= 0.005) {
     const linear = oklchToLinear(lightness, Math.max(0, c), (hueDegrees * Math.PI) / 180);
@@ -185,7 +189,10 @@ function luminance([red, green, blue]: Rgb): number {
   return 0.2126 * (r ?? 0) + 0.7152 * (g ?? 0) + 0.0722 * (b ?? 0);
 }
 
-/** `#rgb`, `#rrggbb`, `#rrggbbaa`, `rgb(…)` or `rgba(…)`; alpha is dropped. Undefined for anything else. */
+/**
+ * `#rgb`, `#rrggbb`, `#rrggbbaa`, `rgb(…)` or `rgba(…)`; alpha is dropped. Undefined for anything
+ * else.
+ */
 export function parseColour(text: string): Rgb | undefined {
   const trimmed = text.trim();
   const short = /^#([0-9a-f])([0-9a-f])([0-9a-f])$/i.exec(trimmed);
@@ -205,7 +212,9 @@ export function toCss([red, green, blue]: Rgb): string {
   return `rgb(${red} ${green} ${blue})`;
 }
 
-/** A pixel of ImageData seen through a Uint32Array, on the little-endian machines browsers run on. */
+/**
+ * A pixel of ImageData seen through a Uint32Array, on the little-endian machines browsers run on.
+ */
 export function toPixel([red, green, blue]: Rgb): number {
   return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }

@@ -48,8 +48,8 @@ export function readFromFlame(value: unknown): FromFlame | undefined {
 }
 
 /**
- * True when every column has its type, its length and values that point into the tables: the page then need
- * not check again while it draws.
+ * True when every column has its type, its length and values that point into the tables: the page
+ * then need not check again while it draws.
  */
 export function isProfile(value: unknown): value is Profile {
   if (!isRecord(value)) return false;

@@ -1,5 +1,6 @@
-// Boxes of one level → one row of pixels. A level may hold a hundred thousand boxes and a row has a few
-// thousand pixels: what is narrower than a pixel is skipped in leaps, so a row costs what it shows.
+// Boxes of one level → one row of pixels. A level may hold a hundred thousand boxes and a row has a
+// few thousand pixels: what is narrower than a pixel is skipped in leaps, so a row costs what it
+// shows.
 
 import type { FlameGraph } from '../../profile/flameGraph.ts';
 import type { Viewport } from './viewport.ts';
@@ -26,7 +27,9 @@ export interface RowStyle {
   readonly minSpan: number;
 }
 
-/** The first box of a level whose right edge lies beyond `at`; the level's end when there is none. */
+/**
+ * The first box of a level whose right edge lies beyond `at`; the level's end when there is none.
+ */
 export function firstBeyond(graph: FlameGraph, level: number, at: number): number {
   return bisect(graph.rights, graph.levelStarts[level]!, graph.levelStarts[level + 1]!, at);
 }
@@ -78,8 +81,8 @@ export function paintLevel(
       box++;
       continue;
     }
-    // Too narrow for a gap: one pixel (or two) for everything that is seen there, so that nothing is drawn
-    // over and a box that a search found is never hidden by its neighbour.
+    // Too narrow for a gap: one pixel (or two) for everything that is seen there, so that nothing
+    // is drawn over and a box that a search found is never hidden by its neighbour.
     painted = Math.max(to, from + 1);
     const edge = painted >= width ? view.right : view.left + (painted - 0.5) / scale;
     const beyond = gallop(rights, box, end, edge);

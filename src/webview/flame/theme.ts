@@ -39,7 +39,9 @@ function themeKind(): ThemeKind {
   return classList.contains('vscode-light') ? 'light' : 'dark';
 }
 
-/** Calls back when VS Code changes the theme: it rewrites the body's class and the root's variables. */
+/**
+ * Calls back when VS Code changes the theme: it rewrites the body's class and the root's variables.
+ */
 export function onThemeChange(listener: () => void): void {
   let isAsked = false;
   const ask = (): void => {

@@ -1,4 +1,5 @@
-// The part of the graph that is seen: a window on its width. Pure; levels are scrolled by the browser.
+// The part of the graph that is seen: a window on its width. Pure; levels are scrolled by the
+// browser.
 
 export interface Viewport {
   /** Edges of the window as shares of the graph's width, 0 ≤ left < right ≤ 1. */
@@ -23,7 +24,10 @@ export function clampView(view: Viewport): Viewport {
   return { left, right: left + width };
 }
 
-/** Narrower by `factor` (above 1 zooms in), keeping the point at `at` (0 left edge, 1 right edge) in place. */
+/**
+ * Narrower by `factor` (above 1 zooms in), keeping the point at `at` (0 left edge, 1 right edge) in
+ * place.
+ */
 export function zoomAt(view: Viewport, factor: number, at: number): Viewport {
   const width = view.right - view.left;
   const point = view.left + width * at;
@@ -38,8 +42,8 @@ export function panBy(view: Viewport, share: number): Viewport {
 }
 
 /**
- * The least change that shows the box `left … right` at no less than `minShare` of the window. A box that is
- * wider than the window is left as it is when it fills the window.
+ * The least change that shows the box `left … right` at no less than `minShare` of the window. A
+ * box that is wider than the window is left as it is when it fills the window.
  */
 export function reveal(
   view: Viewport,
@@ -61,7 +65,9 @@ export function reveal(
   return view;
 }
 
-/** Between two windows, `progress` from 0 to 1; widths change evenly in zoom steps, not in pixels. */
+/**
+ * Between two windows, `progress` from 0 to 1; widths change evenly in zoom steps, not in pixels.
+ */
 export function between(from: Viewport, to: Viewport, progress: number): Viewport {
   if (progress >= 1) return to;
   const fromWidth = from.right - from.left;
