@@ -14,6 +14,7 @@ export class TestEditor extends DebugClient {
 
   constructor(host: SessionHost) {
     super('node', '', 'faultline');
+    this.defaultTimeout = 30_000;
     const toSession = new PassThrough();
     const fromSession = new PassThrough();
     const decoder = new FrameDecoder();

@@ -160,6 +160,27 @@ test('local files that the adapter names are never opened', async () => {
   await editor.session.end();
 });
 
+test('a frame in a library is shown like any other: it may be the one that failed', async () => {
+  const { editor } = await started((message, self) => {
+    if (message.command !== 'stackTrace') return false;
+    const source = { path: '/lib/x.py', presentationHint: 'deemphasize' };
+    self.respond(message, {
+      stackFrames: [
+        { id: 1, name: 'f', line: 1, column: 1, source, presentationHint: 'subtle' },
+        { id: 2, name: 'external code', line: 0, column: 0, presentationHint: 'label' },
+      ],
+    });
+    return true;
+  });
+  const [library, label] = await editor.frames(1);
+  assert.deepEqual(
+    [library?.presentationHint, library?.source?.presentationHint],
+    [undefined, 'normal'],
+  );
+  assert.deepEqual([label?.presentationHint, label?.source], ['label', undefined]);
+  await editor.session.end();
+});
+
 test('the editor is asked for files of the node by their path there', async () => {
   const { editor, adapter } = await started((message, self) => {
     if (message.command === 'gotoTargets' || message.command === 'source')
