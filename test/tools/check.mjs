@@ -22,9 +22,7 @@ import { exitWith, Stop } from './stop.mjs';
 
 /** One after the other at most as many as there are processors; the longest first. */
 const STATIC_CHECKS = /** @type {readonly Check[]} */ ([
-  // Rules that ask for types take long; two halves make use of two processors.
-  { name: 'lint src', run: (fix) => lint('src', fix) },
-  { name: 'lint test', run: (fix) => lint('test', fix) },
+  { name: 'lint', run: lint },
   {
     name: 'types',
     run: () => together(TSCONFIGS.map((file) => tool('ts7', 'bin/tsc', '-p', file))),
@@ -64,13 +62,12 @@ const UNIT_FILE_TIMEOUT_MS = 60_000;
  */
 export async function check({ names = [], fix = false } = {}) {
   const known = [...STATIC_CHECKS, UNIT_TESTS];
-  const groupOf = (/** @type {Check} */ { name }) => name.split(' ')[0] ?? name;
-  const unknown = names.find((name) => !known.some((one) => groupOf(one) === name));
+  const unknown = names.find((name) => !known.some((one) => one.name === name));
   if (unknown !== undefined) {
-    const list = [...new Set(known.map(groupOf))].join(', ');
+    const list = known.map(({ name }) => name).join(', ');
     throw new Stop(`There is no check "${unknown}": choose from ${list}.`);
   }
-  const isWanted = (/** @type {Check} */ one) => names.length === 0 || names.includes(groupOf(one));
+  const isWanted = (/** @type {Check} */ { name }) => names.length === 0 || names.includes(name);
   const results = await inParallel(
     STATIC_CHECKS.filter(isWanted).map((one) => () => runAndShow(one, fix)),
     os.availableParallelism(),
@@ -93,12 +90,9 @@ async function runAndShow({ name, run: runCheck }, fix) {
   return result;
 }
 
-/**
- * @param {string} folder
- * @param {boolean} fix
- */
-function lint(folder, fix) {
-  const args = ['--config', 'test/tools/eslint.config.mjs', '--no-warn-ignored', folder];
+/** @param {boolean} fix */
+function lint(fix) {
+  const args = ['--config', 'test/tools/eslint.config.mjs', '--no-warn-ignored', 'src', 'test'];
   return tool('eslint', 'bin/eslint.js', ...(fix ? ['--fix'] : []), ...args);
 }
 
