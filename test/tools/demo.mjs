@@ -1,15 +1,15 @@
 /** The second phase of `npm start`, on Node 24: packages, fleet and a VS Code that shows them. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { parse as parseJsonc } from 'jsonc-parser';
 import { describeError, UserError } from '../../src/base/errors.ts';
 import {
   ensureCodeServer,
   isCodeServerInstalled,
   startCodeServer,
 } from '../e2e/harness/codeServer.mjs';
-import { fleetSettings, workspaceFolder } from '../e2e/harness/faultline.mjs';
 import { startFleet } from '../fleet/fleet.ts';
 import { CleanUp } from './cleanUp.mjs';
 import { findDesktopCode, startDesktopCode } from './desktopCode.mjs';
@@ -165,6 +165,19 @@ async function stopUnasked(cleanUp, why, exitCode = 1) {
   console.log(`${why}: stopping the rest.`);
   await cleanUp.run();
   process.exit(exitCode);
+}
+
+/** @param {Fleet} fleet */
+const workspaceFolder = ({ settingsFile }) => path.dirname(path.dirname(settingsFile));
+
+/**
+ * The workspace's settings as user settings: those that name a file or a program count only there.
+ *
+ * @param {Fleet} fleet
+ * @returns {Record<string, unknown>}
+ */
+function fleetSettings({ settingsFile }) {
+  return /** @type {Record<string, unknown>} */ (parseJsonc(readFileSync(settingsFile, 'utf8')));
 }
 
 /** @param {Fleet} fleet */

@@ -266,7 +266,8 @@ function workbench(page, firstTheme) {
       const isOpen = await page
         .locator(`.part.sidebar .title-label h2`, { hasText: title })
         .isVisible();
-      if (!isOpen) await button.first().click();
+      // At its corner: a badge may cover the middle.
+      if (!isOpen) await button.first().click({ position: { x: 6, y: 6 } });
     },
 
     treeItems,
@@ -486,6 +487,8 @@ function exactly(text) {
   return new RegExp(`^\\s*${text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}\\s*$`);
 }
 
+/** @typedef {{ textContent: string | null, style: { top: string } }} DrawnLine */
+
 /**
  * The lines that an editor has drawn, from top to bottom.
  *
@@ -496,11 +499,14 @@ function linesOf(editor) {
   return editor
     .locator('.view-lines')
     .first()
-    .evaluate((lines) =>
-      [.../** @type {NodeListOf<HTMLElement>} */ (lines.querySelectorAll('.view-line'))]
-        .sort((a, b) => parseFloat(a.style.top) - parseFloat(b.style.top))
-        // Editors draw blanks as no-break spaces.
-        .map((line) => (line.textContent ?? '').replaceAll('\u00a0', ' '))
-        .join('\n'),
-    );
+    .evaluate((lines) => {
+      const drawn = /** @type {unknown} */ ([...lines.querySelectorAll('.view-line')]);
+      return (
+        /** @type {DrawnLine[]} */ (drawn)
+          .sort((a, b) => parseFloat(a.style.top) - parseFloat(b.style.top))
+          // Editors draw blanks as no-break spaces.
+          .map((line) => (line.textContent ?? '').replaceAll('\u00a0', ' '))
+          .join('\n')
+      );
+    });
 }
