@@ -1,17 +1,27 @@
 // activate(): builds the object graph, registers it, returns. Reads as a table of contents; the SSH transport is
 // loaded when the first connection needs it.
 
+import { existsSync } from 'node:fs';
 import * as vscode from 'vscode';
+import { UserError } from './base/errors.ts';
 import { sshConnector } from './remote/connect.ts';
-import { NodeRegistry } from './remote/nodeRegistry.ts';
+import type { Node } from './remote/node.ts';
 import { formatNodeUri } from './remote/nodeFiles.ts';
+import { NodeRegistry } from './remote/nodeRegistry.ts';
 import { combineNodes } from './remote/settings.ts';
+import { planLaunch } from './run/launchPlan.ts';
+import { headOf, type RunRecord } from './run/runRecord.ts';
+import { findRunNear, hasFailed } from './run/runStore.ts';
 import { registerCommands } from './ui/commands.ts';
 import { onDidChangeConfig, readConfig } from './ui/config.ts';
+import { configurationOf, DebugFactory } from './ui/debugFactory.ts';
 import { EnvDocuments } from './ui/envDocuments.ts';
 import { FlamePanels } from './ui/flamePanel.ts';
-import { nodeCommands, nodesWithLogs } from './ui/nodeActions.ts';
+import { FollowView } from './ui/followView.ts';
 import { LogDocuments } from './ui/logDocuments.ts';
+import { nodeCommands, nodesWithLogs } from './ui/nodeActions.ts';
+import { NodeFiles } from './ui/nodeFiles.ts';
+import { openNodeTerminal, openRunTerminal } from './ui/nodeTerminal.ts';
 import { NodeTree } from './ui/nodeTree.ts';
 import { PreflightPanels } from './ui/preflightPanel.ts';
 import { loginPrompts } from './ui/prompts.ts';
@@ -19,14 +29,6 @@ import { storedRedactionKey } from './ui/redactionKeyStore.ts';
 import { Reporter } from './ui/report.ts';
 import { confirmStart, pickRun, runCommands, showRecord } from './ui/runActions.ts';
 import { RunTree } from './ui/runTree.ts';
-import { existsSync } from 'node:fs';
-import { configurationOf, DebugFactory } from './ui/debugFactory.ts';
-import { NodeFiles } from './ui/nodeFiles.ts';
-import { openNodeTerminal, openRunTerminal } from './ui/nodeTerminal.ts';
-import { planLaunch } from './run/launchPlan.ts';
-import { findRunNear, hasFailed } from './run/runStore.ts';
-import type { Node } from './remote/node.ts';
-import { headOf, type RunRecord } from './run/runRecord.ts';
 
 export function activate(context: vscode.ExtensionContext): void {
   const add = <T extends vscode.Disposable>(item: T): T => {
@@ -59,6 +61,10 @@ export function activate(context: vscode.ExtensionContext): void {
   // Logs
   const logs = new LogDocuments(registry);
   add(logs.register());
+  const searchContext = (contextId: string): Promise<void> =>
+    logs.search(nodesWithLogs(registry), { contextId });
+  const liveLogs = new FollowView(context.extensionUri, registry, { searchContext }, reporter);
+  add(liveLogs.register());
 
   // Runs
   const runs = new RunTree(registry);
@@ -76,8 +82,13 @@ export function activate(context: vscode.ExtensionContext): void {
     signal: AbortSignal,
   ) => {
     const near = registry.nodes.filter((node) => node.name === wanted.node);
-    const { node, record } = await findRunNear(registry, near, wanted.run, signal);
-    return planLaunch(record, wanted.node ?? node.name);
+    const found = await findRunNear(registry, near, wanted.run, signal);
+    const target = near[0] ?? found.node;
+    // Here, so that a launch.json cannot go around it.
+    if (!(await confirmStart(found.record, target))) {
+      throw new UserError('run.notConfirmed', 'The run was not started.');
+    }
+    return planLaunch(found.record, target.name);
   };
   const failedRuns = {
     get failed() {
@@ -109,7 +120,7 @@ export function activate(context: vscode.ExtensionContext): void {
           showEnvironment: (node) => environments.showNode(node),
           compareEnvironments: (a, b) => environments.compareNodes(a, b),
           searchLogs: (nodes, contextId) => logs.search(nodes, { contextId }),
-          followLogs: async () => {},
+          followLogs: (nodes) => liveLogs.follow(nodes),
           openTerminal: (node) => openNodeTerminal(registry, node),
           showProfile: (profile, title) => flames.show(profile, title),
         }),
@@ -117,7 +128,7 @@ export function activate(context: vscode.ExtensionContext): void {
         ...runCommands(registry, runs, preflights, {
           debug,
           terminal,
-          searchLogs: (contextId) => logs.search(nodesWithLogs(registry), { contextId }),
+          searchLogs: searchContext,
         }),
         showLog: () => reporter.show(),
       },

@@ -52,7 +52,8 @@ export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTab
       if (pair !== undefined) await uses.compareEnvironments(...pair);
     },
     searchLogs: async (...args) => {
-      const nodes = several(args);
+      // From the view's title all nodes are meant, whatever is selected; from a node's menu those.
+      const nodes = isNode(args[0]) ? several(args) : [];
       const id = await askSearchText(await contextIdAtHand());
       if (id !== undefined)
         await uses.searchLogs(nodes.length > 0 ? nodes : nodesWithLogs(registry), id);

@@ -21,6 +21,7 @@ import { webviewHtml } from './webviewHtml.ts';
 
 /** What the page can ask for beyond its own work; given by the composition root. */
 export interface ReopenActions {
+  /** Asks for confirmation itself, where one is due. */
   debug(record: RunRecord, node: Node): Promise<void>;
   terminal(record: RunRecord, node: Node): void;
   showRecord(record: RunRecord): Promise<void>;
@@ -145,10 +146,7 @@ class PreflightPanel implements vscode.Disposable {
         return this.check();
       }
       case 'debug':
-        if (await this.actions.confirm(this.record, this.target)) {
-          await this.actions.debug(this.record, this.target);
-        }
-        return;
+        return this.actions.debug(this.record, this.target);
       case 'run':
         if (await this.actions.confirm(this.record, this.target)) await this.runAgain();
         return;

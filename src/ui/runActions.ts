@@ -48,8 +48,7 @@ export function runCommands(
     },
     debugRun: async (row) => {
       const run = await read(row);
-      if (run === undefined || !(await confirmStart(run.record, run.node))) return;
-      await uses.debug(run.record, run.node);
+      if (run !== undefined) await uses.debug(run.record, run.node);
     },
     openTerminalOfRun: async (row) => {
       const run = await read(row);
