@@ -11,6 +11,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   watch,
@@ -46,6 +47,7 @@ export async function build({ production }) {
   );
   finishDist();
   for (const { metafile } of results) checkContents(metafile);
+  writeNotices(results.flatMap(({ metafile }) => Object.keys(metafile.inputs)));
   return describeSizes();
 }
 
@@ -217,6 +219,24 @@ function checkContents({ outputs }) {
       throw new Stop(`${file} imports vscode: only src/ui and src/extension.ts may.`);
     }
   }
+}
+
+/**
+ * The licences of what is bundled ask to be passed on with it.
+ *
+ * @param {readonly string[]} inputs paths of bundled files
+ */
+function writeNotices(inputs) {
+  const packages = inputs.flatMap(
+    (input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? [],
+  );
+  const notices = [...new Set(packages)].sort().map((name) => {
+    const folder = inProject('node_modules', name);
+    const licence = readdirSync(folder).find((file) => /^(licen[cs]e|copying)/i.test(file));
+    if (licence === undefined) throw new Stop(`${name} is bundled and has no licence file.`);
+    return `${name}\n\n${readFileSync(path.join(folder, licence), 'utf8').trim()}\n`;
+  });
+  writeFileSync(path.join(dist, 'THIRD-PARTY-NOTICES.txt'), notices.join(`\n${'-'.repeat(80)}\n`));
 }
 
 /** @returns {string} the sizes that matter, in words */

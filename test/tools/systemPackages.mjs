@@ -1,6 +1,7 @@
 /** Debian packages that the project needs around Node: installed as root, named otherwise. */
 import { existsSync } from 'node:fs';
-import { missingSystemPackages, requireSystemPackages } from '../fleet/system.ts';
+import { missingSystemPackages } from '../fleet/fleet.ts';
+import { requireSystemPackages } from '../fleet/system.ts';
 import { run } from './run.mjs';
 import { step } from './progress.mjs';
 import { Stop } from './stop.mjs';

@@ -1,7 +1,7 @@
 /** The second phase of `npm test`, on Node 24: all stages, each with its counts, whatever failed before. */
 import { missingBrowserPackages } from '../e2e/harness/browser.mjs';
 import { ensureCodeServer, isCodeServerInstalled } from '../e2e/harness/codeServer.mjs';
-import { missingSystemPackages } from '../fleet/system.ts';
+import { missingSystemPackages } from '../fleet/fleet.ts';
 import { check } from './check.mjs';
 import { runInHostTests } from './inHost.mjs';
 import { runNodeTests, sum, testFiles } from './nodeTests.mjs';
