@@ -3,8 +3,9 @@
 import { toDisplay } from '../base/displayText.ts';
 import { formatIso } from '../base/time.ts';
 import type { LogDocument } from './documentRows.ts';
+import { orderUnknownMark } from './entryText.ts';
 import type { LogQuery } from './query.ts';
-import { entryRenderer, orderUnknownMark } from './render.ts';
+import { entryRenderer } from './render.ts';
 import type { SearchResult } from './search.ts';
 
 /** Editors slow down on larger documents; the rest is counted and said. */

@@ -3,15 +3,9 @@
 
 import pinoPretty from 'pino-pretty';
 import { toDisplay, toDisplayLines } from '../base/displayText.ts';
-import { formatIso } from '../base/time.ts';
 import { remainingFields } from './detect.ts';
+import { timeText, writerOf } from './entryText.ts';
 import { levelNumbers, levels, type Level, type LogEntry } from './logEntry.ts';
-
-/** Marks an entry whose order among its neighbours is not known. */
-export const orderUnknownMark = '≈';
-
-/** Marks a live entry that came after later ones had been shown. */
-export const lateMark = '↓';
 
 /** Longest text shown of one value; the whole is in the entry. */
 const maxTextLength = 4000;
@@ -59,22 +53,6 @@ export function entryRenderer(options: { readonly colorize: boolean }): EntryRen
 
 function nameOfLevel(number: number): Level {
   return levels.find((level) => levelNumbers[level] === number) ?? 'error';
-}
-
-/** `2026-11-22 06:17:54.123`, in UTC by our clock; dashes for an entry without a time. */
-export function timeText(entry: LogEntry): string {
-  if (entry.time === undefined) return '-'.repeat('2026-11-22 06:17:54.123'.length);
-  return formatIso(entry.time).replace('T', ' ').replace('Z', '');
-}
-
-/** The logger or service that wrote it, else the file's name without its ending. */
-export function writerOf(entry: LogEntry): string {
-  for (const name of ['name', 'logger', 'service', 'app', 'component']) {
-    const value = Object.hasOwn(entry.fields, name) ? entry.fields[name] : undefined;
-    if (typeof value === 'string' && value !== '') return toDisplay(value, 60);
-  }
-  const file = entry.source.slice(entry.source.lastIndexOf('/') + 1);
-  return toDisplay(file.replace(/\.log\b.*$/, ''), 60);
 }
 
 /** The record that pino-pretty is given: its keys, then the fields that have no place of their own. */
