@@ -112,28 +112,38 @@ def code_directories():
 
 def of_processes():
     """Programs of running Python processes, as they were called: that is what tells a virtual environment."""
-    pids = [name for name in listdir("/proc") if name.isdigit()]
+    pids = [name for name in listdir("/proc") if name.isdigit() and name != str(os.getpid())]
     if len(pids) > MAX_PROCESSES:
         say("note", "only %d of %d processes were looked at" % (MAX_PROCESSES, len(pids)))
     seen = set()
     for pid in pids[:MAX_PROCESSES]:
         try:
-            real = os.readlink("/proc/" + pid + "/exe")
-        except OSError:
-            continue
-        if real.endswith(" (deleted)") or not is_python_name(os.path.basename(real)):
-            continue
-        if pid == str(os.getpid()):
-            continue
-        called = (read_text("/proc/" + pid + "/cmdline", 4096) or "").split("\0")[0]
-        for program in candidates(pid, called):
-            if os.path.realpath(program) == real:
-                break
-        else:
-            program = real
-        if program not in seen:
+            program = program_of(pid)
+        except (OSError, ValueError):
+            continue  # It ended meanwhile, or is not ours to look at.
+        if program is not None and program not in seen:
             seen.add(program)
             yield program
+
+
+def program_of(pid):
+    """The name a Python process was called by, in full; None for other processes."""
+    real = os.readlink("/proc/" + pid + "/exe")
+    if real.endswith(" (deleted)") or not is_python_name(os.path.basename(real)):
+        return None
+    called = (read_text("/proc/" + pid + "/cmdline", 4096) or "").split("\0")[0]
+    for program in candidates(pid, called):
+        if real_path(program) == real:
+            return program
+    return real
+
+
+def real_path(path):
+    """As os.path.realpath, which fails when a link vanishes while it is followed."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return path
 
 
 def candidates(pid, called):
@@ -159,7 +169,7 @@ def candidates(pid, called):
 class Interpreter:
     def __init__(self, executable):
         self.executable = executable
-        self.real = os.path.realpath(executable)
+        self.real = real_path(executable)
         self.found_by = []
         self.in_use = False
         self.config = None
@@ -173,7 +183,7 @@ class Interpreter:
     @property
     def key(self):
         """A virtual environment is a thing of its own; other names of one program are one interpreter."""
-        return os.path.realpath(self.home) if self.config is not None else self.real
+        return real_path(self.home) if self.config is not None else self.real
 
 
 class Interpreters:
@@ -291,7 +301,7 @@ def finish(pid, reader, deadline):
 def ask_versions(programs):
     """Starts the programs, a few at a time. {real path: [version, implementation, prefix]}"""
     answers = {}
-    own = os.path.realpath(sys.executable)
+    own = real_path(sys.executable)
     if own in programs:
         answers[own] = own_answer()
     others = sorted(program for program in programs if program != own and is_trusted(program))
@@ -346,7 +356,7 @@ def packages(directories):
     queue = list(directories)
     while queue and len(seen) < 256:
         directory = queue.pop(0)
-        real = os.path.realpath(directory)
+        real = real_path(directory)
         if real in seen:
             continue
         seen.add(real)
@@ -404,32 +414,44 @@ def written_answer(interpreter):
     return [".".join(numbers), "cpython", os.path.dirname(config.get("home", ""))]
 
 
-def main():
+def describe(interpreter, answer):
+    version, implementation, prefix = answer
+    is_venv = interpreter.config is not None
+    say("python", interpreter.executable)
+    say("real", interpreter.real)
+    say("version", version)
+    say("implementation", implementation)
+    say("prefix", interpreter.home if is_venv else prefix)
+    say("basePrefix", prefix)
+    say("isVenv", "1" if is_venv else "0")
+    say("inUse", "1" if interpreter.in_use else "0")
+    for how in interpreter.found_by:
+        say("foundBy", how)
+    for name, package_version in packages(site_directories(interpreter, version, prefix)):
+        say("package", name, package_version)
+
+
+def tell_all():
     interpreters = Interpreters()
     interpreters.collect()
     found = list(interpreters.by_key.values())
     answers = ask_versions({interpreter.real for interpreter in found})
     for interpreter in found:
         answer = answers.get(interpreter.real) or written_answer(interpreter)
-        if answer is None:
-            is_asked = interpreter.real in answers
-            why = " did not say its version" if is_asked else " may be another user's and was not started"
-            say("note", interpreter.executable + why)
+        if answer is not None:
+            describe(interpreter, answer)
             continue
-        version, implementation, prefix = answer
-        is_venv = interpreter.config is not None
-        say("python", interpreter.executable)
-        say("real", interpreter.real)
-        say("version", version)
-        say("implementation", implementation)
-        say("prefix", interpreter.home if is_venv else prefix)
-        say("basePrefix", prefix)
-        say("isVenv", "1" if is_venv else "0")
-        say("inUse", "1" if interpreter.in_use else "0")
-        for how in interpreter.found_by:
-            say("foundBy", how)
-        for name, package_version in packages(site_directories(interpreter, version, prefix)):
-            say("package", name, package_version)
+        is_asked = interpreter.real in answers
+        why = " did not say its version" if is_asked else " may be another user's and was not started"
+        say("note", interpreter.executable + why)
+
+
+def main():
+    try:
+        tell_all()
+    except Exception as error:
+        # What was found so far is worth more than nothing; nobody sees a traceback here.
+        say("note", "the search ended early: %s: %s" % (type(error).__name__, error))
     data = b"".join(OUT)
     while data:
         data = data[os.write(1, data):]
