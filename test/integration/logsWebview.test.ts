@@ -55,7 +55,7 @@ function html(): string {
 interface LogsTestPage {
   readonly page: Page;
   readonly sent: FromLogs[];
-  receive(message: ToLogs): Promise<void>;
+  readonly receive: (message: ToLogs) => Promise<void>;
 }
 
 async function open(t: TestContext, theme: ThemeName = 'dark'): Promise<LogsTestPage> {
