@@ -21,8 +21,22 @@ interface Loader {
 interface ActivationTimes {
   loadedMs: number;
   activatedMs: number;
-  /** Processor time of the host's thread for both; more of it than of wall time is impossible. */
-  processorMs: number;
+  /** What both took of the processor, in the host's thread alone; undefined where that is not told. */
+  processorMs: number | undefined;
+}
+
+/** Node has it since version 23.9, its types not yet here. */
+type WithThreadUsage = typeof process & {
+  threadCpuUsage?(since?: NodeJS.CpuUsage): NodeJS.CpuUsage;
+};
+
+function startProcessorClock(): () => number | undefined {
+  const clock = process as WithThreadUsage;
+  const atStart = clock.threadCpuUsage?.();
+  return () => {
+    const used = clock.threadCpuUsage?.(atStart);
+    return used === undefined ? undefined : (used.user + used.system) / 1000;
+  };
 }
 
 /**
@@ -30,13 +44,13 @@ interface ActivationTimes {
  * The time until `Extension.activate()` answers is mostly that of other extensions in the queue.
  */
 function watchActivation(): Readonly<ActivationTimes> {
-  const times: ActivationTimes = { loadedMs: NaN, activatedMs: NaN, processorMs: NaN };
+  const times: ActivationTimes = { loadedMs: NaN, activatedMs: NaN, processorMs: undefined };
   const loader = Module as unknown as Loader;
   const load = loader._load;
   loader._load = (request, ...rest) => {
     if (!request.endsWith(bundle)) return load(request, ...rest);
     loader._load = load;
-    const processorAtStart = process.cpuUsage();
+    const processorMs = startProcessorClock();
     const startedAt = performance.now();
     const loaded = load(request, ...rest) as ExtensionModule;
     times.loadedMs = performance.now() - startedAt;
@@ -44,8 +58,7 @@ function watchActivation(): Readonly<ActivationTimes> {
       const calledAt = performance.now();
       const api = await loaded.activate(context);
       times.activatedMs = performance.now() - calledAt;
-      const { user, system } = process.cpuUsage(processorAtStart);
-      times.processorMs = (user + system) / 1000;
+      times.processorMs = processorMs();
       return api;
     };
     return { ...loaded, activate };
@@ -62,11 +75,11 @@ test(`activation takes less than ${MAX_ACTIVATION_MS} ms`, async () => {
   const { loadedMs, activatedMs, processorMs } = times;
   note(
     `loaded in ${loadedMs.toFixed(1)} ms, activated in ${activatedMs.toFixed(1)} ms, ` +
-      `${processorMs.toFixed(1)} ms of a processor`,
+      `${processorMs?.toFixed(1) ?? 'unknown'} ms of a processor`,
   );
   // The browser in front shares the machine: where it takes the processor, the wall clock measures it.
   assert.ok(
-    Math.min(loadedMs + activatedMs, processorMs) < MAX_ACTIVATION_MS,
+    Math.min(loadedMs + activatedMs, processorMs ?? Infinity) < MAX_ACTIVATION_MS,
     'The extension does too much before it is needed.',
   );
 });
