@@ -30,7 +30,7 @@ const profileSeconds = [5, 10, 30, 60] as const;
 export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTable {
   const isNode = (value: unknown): value is Node => registry.nodes.includes(value as Node);
   const one = async (args: readonly unknown[], title: string): Promise<Node | undefined> =>
-    targetsOf(args, isNode)[0] ?? (await pickNode(registry, title));
+    args.find(isNode) ?? (await pickNode(registry, title));
   const several = (args: readonly unknown[]): Node[] => targetsOf(args, isNode);
 
   return {
@@ -51,13 +51,9 @@ export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTab
       const pair = await pickPair(registry, several(args));
       if (pair !== undefined) await uses.compareEnvironments(...pair);
     },
-    searchLogs: async (...args) => {
-      // From the view's title all nodes are meant, whatever is selected; from a node's menu those.
-      const nodes = isNode(args[0]) ? several(args) : [];
-      const id = await askSearchText(await contextIdAtHand());
-      if (id !== undefined)
-        await uses.searchLogs(nodes.length > 0 ? nodes : nodesWithLogs(registry), id);
-    },
+    // Its own command, since VS Code hands a view's title buttons the selected nodes as well.
+    searchLogs: () => searchOn(uses, nodesWithLogs(registry)),
+    searchLogsOn: (...args) => searchOn(uses, several(args)),
     followLogs: async (...args) => {
       const chosen = several(args);
       const nodes = chosen.length > 0 ? chosen : await pickNodes(registry, 'Follow the logs of');
@@ -68,6 +64,11 @@ export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTab
       if (node !== undefined) await profile(registry, node, uses);
     },
   };
+}
+
+async function searchOn(uses: NodeUses, nodes: readonly Node[]): Promise<void> {
+  const id = await askSearchText(await contextIdAtHand());
+  if (id !== undefined) await uses.searchLogs(nodes, id);
 }
 
 async function connect(registry: NodeRegistry, nodes: readonly Node[]): Promise<void> {
