@@ -13,7 +13,9 @@ export const lateMark = '↓';
 /** `2026-11-22 06:17:54.123`, in UTC by our clock; dashes for an entry without a time. */
 export function timeText(entry: LogEntry): string {
   if (entry.time === undefined) return '-'.repeat('2026-11-22 06:17:54.123'.length);
-  return formatIso(entry.time).replace('T', ' ').replace('Z', '');
+  // Digits that only the correction brought are noise.
+  const time = Number.isInteger(entry.nodeTime) ? Math.round(entry.time) : entry.time;
+  return formatIso(time).replace('T', ' ').replace('Z', '');
 }
 
 /** The logger or service that wrote it, else the file's name without its ending. */

@@ -22,9 +22,17 @@ import { join } from 'node:path';
 import test, { after, type TestContext } from 'node:test';
 import { delay } from '../../src/base/async.ts';
 import { followNode } from '../../src/log/follow.ts';
+import type { LiveEntry } from '../../src/log/holdBack.ts';
+import { LiveLog } from '../../src/log/liveLog.ts';
+import type { LogEntry } from '../../src/log/logEntry.ts';
 import { searchNodes } from '../../src/log/search.ts';
+import { sshConnector } from '../../src/remote/connect.ts';
+import type { Node } from '../../src/remote/node.ts';
+import { NodeRegistry } from '../../src/remote/nodeRegistry.ts';
+import { combineNodes, readSettings } from '../../src/remote/settings.ts';
 import { eventually } from '../fakes/eventually.ts';
 import { LocalNodes } from '../fakes/localNodes.ts';
+import { sendRequest, startFleet } from '../fleet/fleet.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'faultline-logs-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -263,3 +271,114 @@ for (const [what, links] of Object.entries(toolboxes)) {
     });
   }
 }
+
+// --- the demo fleet, over ssh ------------------------------------------------------------------------------
+
+test('the demo fleet', { timeout: 180_000 }, async (t) => {
+  const fleet = await startFleet({ dir: join(root, 'fleet'), load: false });
+  t.after(() => fleet.stop());
+  const configFile = fleet.sshConfigFile;
+  const registry = new NodeRegistry(
+    sshConnector(
+      () => ({ configFile }),
+      () => ({}),
+    ),
+  );
+  t.after(() => registry.dispose());
+  const settings = await readSettings(fleet.settingsFile, true);
+  registry.setNodes(await combineNodes(settings.nodes, configFile));
+  const nodes = registry.nodes.filter(({ logs }) => logs.length > 0);
+  assert.equal(nodes.length, 5);
+
+  const live = new LiveLog(registry);
+  t.after(() => live.dispose());
+  const seen: LiveEntry[] = [];
+  live.onDidAdd((items) => {
+    for (const item of items) if (item.kind === 'entry') seen.push(item.entry);
+  });
+  for (const node of nodes) live.start(node);
+  await eventually(() => {
+    assert.deepEqual(new Set(live.nodes.map(({ state }) => state)), new Set(['following']));
+  }, 30_000);
+
+  // work-2 cannot pay yen: its request visits three nodes, and fails.
+  const contextId = 'req-0123456789ab';
+  const answer = await sendRequest(fleet, {
+    path: '/settle',
+    body: { worker: 'work-2', currency: 'JPY' },
+    requestId: contextId,
+  });
+  assert.equal(answer.status, 502);
+
+  await t.test('one request is found on all its nodes, in true order', async () => {
+    const result = await searchNodes(registry, nodes, { contextId });
+    assert.deepEqual([result.missing, result.warnings, result.truncated], [[], [], []]);
+    const story = result.entries.map(
+      ({ node, message }) => `${node} ${message.split(' order')[0]}`,
+    );
+    const places = [
+      'gate-1 incoming request',
+      'work-2 received job settle',
+      'store-1 reserved',
+      'work-2 starting task settle',
+      'store-1 released',
+      'work-2 settle failed',
+      'gate-1 request errored',
+    ].map((event) => story.indexOf(event));
+    assert.ok(!places.includes(-1), story.join('\n'));
+    assert.deepEqual(
+      places,
+      [...places].sort((a, b) => a - b),
+      story.join('\n'),
+    );
+
+    const [stored] = result.entries.filter(({ node }) => node === 'store-1');
+    const skewMs = stored!.nodeTime! - stored!.time!;
+    assert.ok(Math.abs(skewMs - 3500) < 100, `store-1 is ${skewMs} ms ahead`);
+    assert.deepEqual(
+      new Set(result.entries.map(({ node, format }) => `${node} ${format}`)),
+      new Set(['gate-1 json', 'work-2 python-logging', 'store-1 logfmt']),
+    );
+    const failed = result.entries.find(({ runId }) => runId !== undefined);
+    assert.match(failed!.raw, /\nTraceback .*\n(.*\n)+.*AllocationError/);
+    assert.equal(failed!.level, 'error');
+  });
+
+  await t.test('the same request came live, in the same order', async () => {
+    const story = (entries: readonly LogEntry[]): string[] =>
+      entries
+        .filter((entry) => entry.contextId === contextId)
+        .map(({ node, message }) => `${node} ${message}`);
+    const { entries } = await searchNodes(registry, nodes, { contextId });
+    await eventually(() => assert.equal(story(seen).length, story(entries).length), 5000);
+    assert.deepEqual([...story(seen)].sort(), [...story(entries)].sort());
+    assert.deepEqual(story(seen).at(0), 'gate-1 incoming request');
+    assert.equal(seen.filter(({ isLate }) => isLate).length, 0);
+  });
+
+  await t.test('stopping leaves no follower on a node', async () => {
+    await live.stopAll();
+    for (const node of nodes) {
+      const shell = await registry.shell(node);
+      await eventually(async () => {
+        const { stdout } = await shell.exec({
+          // The brackets keep grep from finding itself.
+          script: 'grep -al "[<]faultline>" /proc/[0-9]*/cmdline 2>/dev/null | wc -l',
+        });
+        assert.equal(Number(stdout.toString()), 0, node.name);
+      }, 5000);
+    }
+  });
+
+  await t.test('a node that cannot be reached is named, and the others answer', async () => {
+    const gone: Node = { ...nodes[0]!, name: 'gone', host: '127.0.0.1' };
+    registry.setNodes([...registry.nodes, gone]);
+    const asked = [...nodes, registry.nodes.find(({ name }) => name === 'gone')!];
+    const result = await searchNodes(registry, asked, { contextId });
+    assert.deepEqual(
+      result.missing.map(({ node, failure }) => [node, failure.code.split('.')[0]]),
+      [['gone', 'node']],
+    );
+    assert.ok(result.entries.length > 5);
+  });
+});
