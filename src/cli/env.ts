@@ -125,10 +125,11 @@ async function showDifferences(
   ) {
     throw wrongUse('env diff takes two of: a node, a snapshot file, run:ID.', usage);
   }
-  // Files and names are looked at before any node is asked.
-  const readers = await Promise.all(
-    [first, second].map((side) => prepareSide(side, context, options)),
-  );
+  // Files and names are looked at before any node is asked, in their order: the first mistake is told.
+  const readers = [
+    await prepareSide(first, context, options),
+    await prepareSide(second, context, options),
+  ];
   const sides = await Promise.allSettled(readers.map((read) => read()));
   const [a, b] = sides.flatMap((side) => (side.status === 'fulfilled' ? [side.value] : []));
   if (a === undefined || b === undefined) return reportMissing(sides, context);
