@@ -123,8 +123,11 @@ async function showInBrowser(fleet, { open, port }, cleanUp) {
         vsix: isInstalled ? undefined : vsixFile,
         settings: fleetSettings(fleet),
       });
-    if (port !== undefined) return start(port);
-    return start(DEFAULT_PORT).catch((error) => (isPortTaken(error) ? start(0) : fail(error)));
+    return start(port ?? DEFAULT_PORT).catch((error) => {
+      if (!isPortTaken(error)) throw error;
+      if (port === undefined) return start(0);
+      throw new Stop(`Port ${port} is taken: choose another one with "npm start -- --port N".`);
+    });
   });
   cleanUp.add(() => server.stop());
   installed.set(vsix);
@@ -204,11 +207,3 @@ function openInBrowser(url) {
 /** @param {unknown} error */
 const isPortTaken = (error) =>
   error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-
-/**
- * @param {unknown} error
- * @returns {never}
- */
-function fail(error) {
-  throw error;
-}
