@@ -6,7 +6,13 @@ import { envCommand } from './cli/env.ts';
 import { logsCommand } from './cli/logs.ts';
 import { nodesCommand } from './cli/nodes.ts';
 import { profileCommand } from './cli/profile.ts';
-import { preflightCommand, rerunCommand, runCommand, runsCommand, showCommand } from './cli/runs.ts';
+import {
+  preflightCommand,
+  rerunCommand,
+  runCommand,
+  runsCommand,
+  showCommand,
+} from './cli/runs.ts';
 import { sshConnector } from './remote/connect.ts';
 import { NodeRegistry } from './remote/nodeRegistry.ts';
 import { combineNodes, readSettings } from './remote/settings.ts';

@@ -16,6 +16,8 @@ test('every source file is on the map, and the map names no other', () => {
     const file = /^- `([^`]+)` – /.exec(line)?.[1];
     if (file !== undefined) listed.push(file.startsWith('src/') ? file : folder + file);
   }
-  const files = globSync('src/**/*.*', { cwd: root }).filter((file) => !file.includes('__pycache__'));
+  const files = globSync('src/**/*.*', { cwd: root }).filter(
+    (file) => !file.includes('__pycache__'),
+  );
   assert.deepEqual(listed.sort(), files.sort());
 });

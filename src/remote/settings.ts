@@ -22,9 +22,6 @@ const nodeSchema = v.object({
   logs: v.optional(v.array(v.string()), []),
 });
 
-/** What `faultline.nodes` looks like. */
-export type NodeSetting = v.InferInput<typeof nodeSchema>;
-
 export interface Settings {
   readonly nodes: readonly Node[];
   /** Undefined: OpenSSH's own default. */

@@ -106,7 +106,6 @@ const recordSchema = v.object({
 });
 
 export type RunRecord = v.InferOutput<typeof recordSchema>;
-export type RecordedException = NonNullable<RunRecord['exception']>;
 export type RecordedValue = RunRecord['env'][string];
 export type RedactedValue = Extract<RecordedValue, { readonly redacted: true }>;
 

@@ -178,6 +178,7 @@ test('5d a terminal opens where the run was', async () => {
 });
 
 test('6 profile: a running service as a flame graph; a frame opens its source on the node', async () => {
+  await workbench.runCommand('View: Hide Panel');
   const load = keepBusy();
   try {
     await workbench.clickTreeMenu('Nodes', 'work-1', 'Profile a Process…');
@@ -188,8 +189,10 @@ test('6 profile: a running service as a flame graph; a frame opens its source on
     await load.stop();
   }
   const page = await workbench.webviewFrame(/work-1/);
-  await page.getByRole('searchbox').fill('price_basket');
+  await page.locator('canvas').first().waitFor();
   await shoot('flame');
+  await page.getByRole('searchbox').fill('price_basket');
+  await shoot('flame-search');
   // To the match, then to its source.
   await page.getByRole('searchbox').press('Enter');
   await page.locator('[data-action="open-source"]').click();

@@ -38,7 +38,7 @@ import { StateFile, endFleet, isRunning, readState, type FleetState } from './st
 import { requireSystemPackages } from './system.ts';
 
 export { missingSystemPackages } from './system.ts';
-export { sendRequest, type ShopAnswer, type ShopRequest } from './request.ts';
+export { sendRequest } from './request.ts';
 
 export interface FleetService {
   readonly name: string;

@@ -89,7 +89,7 @@ async function differences(fleet: Fleet): Promise<void> {
   const facts = await onEach(fleet, WORKERS, (name) =>
     [
       `${shop.get(name)}/venv/bin/python -c '${VERSION}'`,
-      'echo "${TARIFF_REGION-none}"',
+      `echo "\${TARIFF_REGION-none}"`,
       `bash -lc 'echo "\${TARIFF_REGION-none}"'`,
     ].join('; '),
   );
@@ -297,8 +297,8 @@ async function clockOffsetMs(t: TestContext, fleet: Fleet, name: string): Promis
   await answers.next();
   const sent = Date.now();
   child.stdin.write('\n');
-  const { value } = await answers.next();
-  const offset = Number(value) - (sent + Date.now()) / 2;
+  const answer = await answers.next();
+  const offset = Number(answer.value) - (sent + Date.now()) / 2;
   child.stdin.end();
   return offset;
 }
