@@ -51,9 +51,12 @@ export class LogDocuments
 
   register(): vscode.Disposable {
     const selector = { scheme: logScheme };
+    vscode.workspace.textDocuments.forEach(setLanguage);
     return vscode.Disposable.from(
       this.changed,
       vscode.workspace.registerTextDocumentContentProvider(logScheme, this),
+      // Titles have no ending that could tell the language; a restored window opens them by itself.
+      vscode.workspace.onDidOpenTextDocument(setLanguage),
       vscode.languages.registerCodeLensProvider(selector, this),
       vscode.languages.registerHoverProvider(selector, this),
       vscode.languages.registerFoldingRangeProvider(selector, this),
@@ -79,7 +82,6 @@ export class LogDocuments
     const uri = uriOf(question);
     if (!(await this.ask(uri, nodes, query))) return;
     const document = await vscode.workspace.openTextDocument(uri);
-    await vscode.languages.setTextDocumentLanguage(document, logLanguage);
     await vscode.window.showTextDocument(document, { preview: false });
   }
 
@@ -186,6 +188,13 @@ export class LogDocuments
     if (nodes.length === 0 && first !== undefined) throw noSources(first);
     return nodes;
   }
+}
+
+function setLanguage(document: vscode.TextDocument): void {
+  if (document.uri.scheme !== logScheme || document.languageId === logLanguage) return;
+  vscode.languages.setTextDocumentLanguage(document, logLanguage).then(undefined, () => {
+    // It was closed meanwhile.
+  });
 }
 
 // --- addresses -----------------------------------------------------------------------------------------
