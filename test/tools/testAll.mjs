@@ -1,4 +1,5 @@
 /** The second phase of `npm test`, on Node 24: all stages, each with its counts, whatever failed before. */
+import { existsSync } from 'node:fs';
 import { missingBrowserPackages } from '../e2e/harness/browser.mjs';
 import { ensureCodeServer, isCodeServerInstalled } from '../e2e/harness/codeServer.mjs';
 import { missingSystemPackages } from '../fleet/fleet.ts';
@@ -36,11 +37,22 @@ const STAGES = /** @type {readonly Stage[]} */ ([
   },
 ]);
 
+/**
+ * The scripts that run on nodes are tested with the tools of other systems, too.
+ *
+ * @returns {string[]} Debian packages that are not there
+ */
+function missingPeerTools() {
+  return ['busybox', 'gawk', 'zstd', 'bzip2'].filter(
+    (name) => !existsSync(`/usr/bin/${name}`) && !existsSync(`/bin/${name}`),
+  );
+}
+
 /** @returns {Promise<number>} the exit code */
 export async function testAll() {
   leaveOnSignal();
   await installSystemPackages(
-    [...missingSystemPackages(), ...missingBrowserPackages()],
+    [...missingSystemPackages(), ...missingBrowserPackages(), ...missingPeerTools()],
     'npm test',
   );
   if (!isCodeServerInstalled()) {
