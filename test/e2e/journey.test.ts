@@ -96,8 +96,8 @@ test('3 logs: one request on all nodes, in true order', async () => {
   for (const name of nodes) assert.ok(text.includes(name), `${name} is not in\n${text}`);
   // The store's clock is 3.5 s ahead; by corrected time its entry lies between those of the others.
   const order = [...text.matchAll(/^\[.*? on ([\w-]+)\):/gm)].map((match) => match[1]);
-  assert.equal(order[0], 'gate-1');
-  assert.equal(order.at(-1), 'gate-1');
+  assert.ok(order.indexOf('gate-1') < order.indexOf('store-1'), text);
+  assert.ok(order.lastIndexOf('store-1') < order.lastIndexOf('gate-1'), text);
   await shoot('logs');
 });
 

@@ -316,7 +316,7 @@ test('the demo fleet', { timeout: 180_000 }, async (t) => {
     const story = result.entries.map(
       ({ node, message }) => `${node} ${message.split(' order')[0]}`,
     );
-    const places = [
+    const events = [
       'gate-1 incoming request',
       'work-2 received job settle',
       'store-1 reserved',
@@ -324,13 +324,15 @@ test('the demo fleet', { timeout: 180_000 }, async (t) => {
       'store-1 released',
       'work-2 settle failed',
       'gate-1 request errored',
-    ].map((event) => story.indexOf(event));
+    ];
+    const places = events.map((event) => story.indexOf(event));
     assert.ok(!places.includes(-1), story.join('\n'));
-    assert.deepEqual(
-      places,
-      [...places].sort((a, b) => a - b),
-      story.join('\n'),
-    );
+    // Two events may only change places when their order is said to be unknown: within the clocks' errors.
+    for (let i = 1; i < places.length; i++) {
+      const [before, after] = [places[i - 1]!, places[i]!];
+      const isKnown = !result.entries[before]!.orderUnknown || !result.entries[after]!.orderUnknown;
+      if (isKnown) assert.ok(before < after, `${events[i]} is too early in\n${story.join('\n')}`);
+    }
 
     const [stored] = result.entries.filter(({ node }) => node === 'store-1');
     const skewMs = stored!.nodeTime! - stored!.time!;
