@@ -18,6 +18,9 @@ const OPEN_TIMEOUT_MS = 120_000;
 /** Everything after it. */
 const ACTION_TIMEOUT_MS = 30_000;
 
+/** Longer than VS Code's menus ignore the mouse after they open. */
+const MENU_SETTLE_MS = 400;
+
 /** Lists draw what is visible only: how far the wheel turns to see more, in pixels. */
 const SCROLL_STEP_PX = 200;
 
@@ -341,9 +344,13 @@ function workbench(page, firstTheme) {
     async clickTreeMenu(viewTitle, label, entry) {
       const item = await revealTreeItem(viewTitle, label);
       await item.locator('.label-name').click({ button: 'right' });
-      await page
-        .locator('.monaco-menu .action-item .action-label', { hasText: exactly(entry) })
-        .click();
+      const action = page.locator('.monaco-menu .action-item .action-label', {
+        hasText: exactly(entry),
+      });
+      await action.hover();
+      // A menu takes no click in its first moments, so that the click that opened it chooses nothing.
+      await page.waitForTimeout(MENU_SETTLE_MS);
+      await action.click();
     },
 
     /**
