@@ -17,7 +17,6 @@ import ssh2, {
 import { Semaphore, withDeadline } from '../base/async.ts';
 import { toDisplay } from '../base/displayText.ts';
 import { Emitter } from '../base/emitter.ts';
-import { UserError } from '../base/errors.ts';
 import { collect, skipToMarker } from './channel.ts';
 import { bootstrapCommand, encodeCommand } from './command.ts';
 import { HostKeyTrust, type AskHostKey } from './hostKeyTrust.ts';
@@ -33,6 +32,16 @@ import type {
   TerminalOptions,
 } from './shell.ts';
 import type { SshTarget } from './sshConfig.ts';
+import {
+  channelRefused,
+  closedEarly,
+  connectionLost,
+  handshakeTooSlow,
+  jumpRefused,
+  loginFailure,
+  noAnswer,
+  socketFailure,
+} from './sshFailures.ts';
 
 /** Questions that only a person can answer. A connection made in the background has none of them. */
 export interface LoginPrompts {
@@ -626,138 +635,4 @@ function waitForExit(channel: ClientChannel): Promise<ProcessExit> {
     );
     channel.once('close', () => resolve({ exitCode: undefined, signal: undefined }));
   });
-}
-
-// What went wrong, in words. One function a sentence.
-
-function socketFailure(
-  where: string,
-  target: SshTarget,
-  error: Error & { code?: string },
-): UserError {
-  const address = `${target.host}:${target.port}`;
-  const failures: Readonly<Record<string, readonly [string, string, string]>> = {
-    ENOTFOUND: [
-      'node.nameNotFound',
-      `The name ${target.host} of ${where} was not found.`,
-      'Check the HostName in your ssh configuration and your network or VPN.',
-    ],
-    EAI_AGAIN: [
-      'node.nameNotFound',
-      `The name ${target.host} of ${where} could not be looked up.`,
-      'Check your network or VPN.',
-    ],
-    ECONNREFUSED: [
-      'node.refused',
-      `${where} refused the connection at ${address}.`,
-      'Check that sshd runs there and that the port is right.',
-    ],
-    EHOSTUNREACH: [
-      'node.noRoute',
-      `There is no route to ${where} (${address}).`,
-      'Check your network or VPN.',
-    ],
-    ENETUNREACH: [
-      'node.noRoute',
-      `There is no route to ${where} (${address}).`,
-      'Check your network or VPN.',
-    ],
-  };
-  const [code, message, hint] = failures[error.code ?? ''] ?? [
-    'node.unreachable',
-    `${where} cannot be reached at ${address} (${error.code ?? error.message}).`,
-    'Check your network or VPN.',
-  ];
-  return new UserError(code, message, { hint, cause: error });
-}
-
-function noAnswer(where: string, target: SshTarget): UserError {
-  return new UserError(
-    'node.noAnswer',
-    `${where} does not answer at ${target.host}:${target.port}.`,
-    { hint: 'Check that it is up, and your network or VPN.' },
-  );
-}
-
-function jumpRefused(where: string, target: SshTarget, error: Error): UserError {
-  return new UserError(
-    'node.jumpRefused',
-    `The jump host could not reach ${target.host}:${target.port} for ${where} ` +
-      `(${toDisplay(error.message, 200)}).`,
-    { hint: 'Check that the node is up and that the jump host allows forwarding.', cause: error },
-  );
-}
-
-function handshakeTooSlow(where: string): UserError {
-  return new UserError(
-    'node.handshakeTimeout',
-    `${where} accepted the connection, but did not finish the SSH handshake in time.`,
-    { hint: 'Check that an SSH server listens on that port and that it is not overloaded.' },
-  );
-}
-
-function closedEarly(where: string): UserError {
-  return new UserError('node.closed', `${where} closed the connection before the login.`, {
-    hint: 'Its sshd may limit new connections (MaxStartups) or refuse your address: try again later.',
-  });
-}
-
-function loginFailure(
-  where: string,
-  target: SshTarget,
-  error: Error & { level?: string },
-  tried: readonly string[],
-): UserError {
-  const text = toDisplay(error.message, 200);
-  if (error.level === 'client-authentication') {
-    const methods = tried.length === 0 ? 'no key was found to try' : `tried: ${tried.join(', ')}`;
-    return new UserError(
-      'node.authRefused',
-      `${where} refused the login of ${target.user} (${methods}).`,
-      {
-        hint: `Check that "ssh ${target.alias}" works, or add your key to the agent.`,
-        cause: error,
-      },
-    );
-  }
-  if (/version|identification|protocol/i.test(text) && error.level === 'protocol') {
-    return new UserError('node.notSsh', `${where} does not speak SSH on that port (${text}).`, {
-      hint: 'Check the port in your ssh configuration.',
-      cause: error,
-    });
-  }
-  if (/handshake failed|no matching/i.test(text)) {
-    return new UserError(
-      'node.noCommonAlgorithm',
-      `${where} and Faultline share no cipher: ${text}.`,
-      {
-        hint: 'The node offers only outdated algorithms; update its sshd.',
-        cause: error,
-      },
-    );
-  }
-  if (/before handshake|ended|closed/i.test(text)) return closedEarly(where);
-  return new UserError('node.loginFailed', `The login on ${where} failed: ${text}.`, {
-    hint: `See what "ssh -v ${target.alias}" says.`,
-    cause: error,
-  });
-}
-
-function connectionLost(node: string, cause?: unknown): UserError {
-  return new UserError('node.connectionLost', `The connection to ${node} was lost.`, {
-    hint: 'It is made again on the next use.',
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function channelRefused(node: string, error: Error): UserError {
-  if (/no response|not connected/i.test(error.message)) return connectionLost(node, error);
-  return new UserError(
-    'node.channelRefused',
-    `${node} refused to run a command (${toDisplay(error.message, 200)}).`,
-    {
-      hint: 'Its sshd may limit sessions (MaxSessions) or allow only file transfer.',
-      cause: error,
-    },
-  );
 }
