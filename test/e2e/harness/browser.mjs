@@ -18,8 +18,9 @@ const OPEN_TIMEOUT_MS = 120_000;
 /** Everything after it. */
 const ACTION_TIMEOUT_MS = 30_000;
 
-/** Longer than VS Code's menus ignore the mouse after they open. */
+/** Longer than VS Code's menus ignore the mouse after they open, and than they take to close. */
 const MENU_SETTLE_MS = 400;
+const MENU_CLICK_TIMEOUT_MS = 3000;
 
 /** Lists draw what is visible only: how far the wheel turns to see more, in pixels. */
 const SCROLL_STEP_PX = 200;
@@ -347,10 +348,16 @@ function workbench(page, firstTheme) {
       const action = page.locator('.monaco-menu .action-item .action-label', {
         hasText: exactly(entry),
       });
-      await action.hover();
+      await action.waitFor();
       // A menu takes no click in its first moments, so that the click that opened it chooses nothing.
-      await page.waitForTimeout(MENU_SETTLE_MS);
-      await action.click();
+      const deadline = Date.now() + ACTION_TIMEOUT_MS;
+      while (await action.isVisible()) {
+        if (Date.now() > deadline) throw new Error(`The menu entry "${entry}" takes no click.`);
+        await page.waitForTimeout(MENU_SETTLE_MS);
+        // It fails when the menu closes under the pointer, which is as good.
+        await action.click({ timeout: MENU_CLICK_TIMEOUT_MS }).catch(() => undefined);
+        await page.waitForTimeout(MENU_SETTLE_MS);
+      }
     },
 
     /**
