@@ -1,6 +1,5 @@
 // A node's clock against ours: many quick questions over one channel; the fastest answer tells most.
 
-import { performance } from 'node:perf_hooks';
 import { splitLines } from '../base/lines.ts';
 import { UserError } from '../base/errors.ts';
 import { withDeadline } from '../base/async.ts';
