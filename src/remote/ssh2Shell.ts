@@ -550,10 +550,19 @@ class Ssh2Shell implements Shell {
       );
       const exited = waitForExit(channel);
       void exited.finally(release);
+      // What is typed before the command has been sent would be taken for it.
+      let typed: string[] | undefined = command === undefined ? undefined : [];
+      const onSent = (): void => {
+        for (const data of typed ?? []) channel.write(data);
+        typed = undefined;
+      };
       return {
-        output: command === undefined ? channel : sendWhenReady(channel, command),
+        output: command === undefined ? channel : sendWhenReady(channel, command, onSent),
         exited,
-        write: (data) => channel.write(data),
+        write: (data) => {
+          if (typed === undefined) channel.write(data);
+          else typed.push(data);
+        },
         resize: ({ columns, rows }) => channel.setWindow(rows, columns, 0, 0),
         dispose: () => {
           channel.close();
@@ -613,13 +622,18 @@ const terminalBootstrap =
   `stty echo icanon; eval "$l"'`;
 
 /** Sends the command once the terminal is ready for it; gives the output after the command's marker. */
-function sendWhenReady(channel: ClientChannel, command: RemoteCommand): Readable {
+function sendWhenReady(
+  channel: ClientChannel,
+  command: RemoteCommand,
+  onSent: () => void,
+): Readable {
   const { header, marker } = encodeCommand(command);
   const afterReady = skipToMarker(channel, terminalReady);
   channel.on('data', function onData(chunk: Buffer) {
     if (!chunk.includes('faultline-ready')) return;
     channel.off('data', onData);
     channel.write(header);
+    onSent();
   });
   return skipToMarker(afterReady, marker.replace('\n', '\r\n'));
 }

@@ -36,6 +36,8 @@ class NodeTerminal implements vscode.Pseudoterminal {
   private readonly closed = new vscode.EventEmitter<number | void>();
   private terminal: RemoteTerminal | undefined;
   private isClosed = false;
+  /** What was typed while the connection was being made. */
+  private readonly typed: string[] = [];
   private size = { columns: 80, rows: 24 };
 
   readonly onDidWrite = this.written.event;
@@ -61,7 +63,8 @@ class NodeTerminal implements vscode.Pseudoterminal {
   }
 
   handleInput(data: string): void {
-    this.terminal?.write(data);
+    if (this.terminal === undefined) this.typed.push(data);
+    else this.terminal.write(data);
   }
 
   setDimensions(dimensions: vscode.TerminalDimensions): void {
@@ -74,6 +77,7 @@ class NodeTerminal implements vscode.Pseudoterminal {
     const terminal = await shell.openTerminal(this.size, this.command);
     if (this.isClosed) return terminal.dispose();
     this.terminal = terminal;
+    for (const data of this.typed.splice(0)) terminal.write(data);
     const decoder = new StringDecoder('utf8');
     // The node may not rename the tab, write the clipboard or answer for the user.
     const filter = new TerminalTextFilter('terminal');

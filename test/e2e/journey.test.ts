@@ -178,7 +178,7 @@ test('5d a terminal opens where the run was', async () => {
 });
 
 test('6 profile: a running service as a flame graph; a frame opens its source on the node', async () => {
-  await workbench.runCommand('View: Hide Panel');
+  await workbench.runCommand('View: Toggle Panel Visibility');
   const load = keepBusy();
   try {
     await workbench.clickTreeMenu('Nodes', 'work-1', 'Profile a Process…');

@@ -222,6 +222,20 @@ test('a terminal runs a command with its arguments, on a terminal of the asked s
   shell.dispose();
 });
 
+test('what is typed before the command has reached the terminal goes to the command', async () => {
+  const shell = await connect();
+  const terminal = await shell.openTerminal(
+    { columns: 80, rows: 24 },
+    { script: 'read -r line; echo "got <$line>"' },
+  );
+  terminal.write('early words\r');
+  let output = '';
+  terminal.output.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  await terminal.exited;
+  await eventually(() => assert.match(output, /got <early words>/));
+  shell.dispose();
+});
+
 async function assertNoLoginTried(from: number): Promise<void> {
   const text = (await sshd.log()).slice(from);
   assert.doesNotMatch(text, /Failed|Accepted|publickey/);
