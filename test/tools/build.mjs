@@ -24,8 +24,11 @@ import { exitWith, Stop } from './stop.mjs';
 
 const dist = inProject('dist');
 
-/** What activation may read and compile: printed when it is more. Its time is tested in VS Code. */
-const ACTIVATION_BUDGET_KB = 250;
+/**
+ * What activation may read, parts that run later included: printed when it is more. The time it takes
+ * is tested in VS Code itself.
+ */
+const ACTIVATION_BUDGET_KB = 512;
 
 /**
  * @typedef {object} BuildOptions
@@ -45,6 +48,7 @@ export async function build({ production }) {
   const results = await Promise.all(
     bundles(production).map((options) => bundle({ ...options, metafile: true })),
   );
+  useVscodeAsItIs();
   finishDist();
   for (const { metafile } of results) checkContents(metafile);
   writeNotices(results.flatMap(({ metafile }) => Object.keys(metafile.inputs)));
@@ -192,6 +196,18 @@ function copyProbe() {
     recursive: true,
     filter: (source) => !/\.ts$|__pycache__/.test(source),
   });
+}
+
+/**
+ * For every file that imports it, esbuild copies the hundreds of names of a CommonJS module into a
+ * namespace of its own: for `vscode`, that took 4 ms of the activation's 31. It has no default export
+ * and never changes, so that every file can use the one there is.
+ */
+function useVscodeAsItIs() {
+  const bundle = path.join(dist, 'extension.js');
+  if (!existsSync(bundle)) return;
+  const code = readFileSync(bundle, 'utf8');
+  writeFileSync(bundle, code.replaceAll('__toESM(require("vscode"))', 'require("vscode")'));
 }
 
 function finishDist() {
