@@ -1,12 +1,12 @@
 // Starts a program on a node exactly as a plan says, through the probe's launcher (src/probe/python/launch.py):
 // directory, environment, umask and limits are the plan's, byte for byte.
 
-import { Transform, type Readable, type TransformCallback, type Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { delay } from '../base/async.ts';
-import { toDisplay } from '../base/displayText.ts';
 import { UserError } from '../base/errors.ts';
 import { pythonProgram } from '../probe/python.ts';
 import type { ProcessExit, Shell } from '../remote/shell.ts';
+import { LauncherLines } from '../run/launcherLines.ts';
 import type { LaunchPlan } from '../run/launchPlan.ts';
 
 /** What is started, and with what. What is undefined is left as a plain command on the node has it. */
@@ -66,7 +66,7 @@ export async function launch(
   const heartbeat =
     mode === 'exec' ? setInterval(() => process.stdin.write('\n'), heartbeatMs) : undefined;
   void process.exited.then(() => clearInterval(heartbeat));
-  const lines = new LauncherLines(onNote);
+  const lines = new LauncherLines({ onNote });
   process.stderr.once('close', () => lines.end());
   const said = closed(lines);
   return {
@@ -110,64 +110,4 @@ function cannotStart(node: string, why: string): UserError {
   return new UserError('debug.cannotStart', `The program cannot start on ${node}: ${why}.`, {
     hint: 'See the preflight for what is different there.',
   });
-}
-
-const linePrefix = Buffer.from('faultline: ', 'latin1');
-const maxOwnLineBytes = 8 << 10;
-
-/** Passes stderr on as it comes, but for the launcher's own lines. */
-export class LauncherLines extends Transform {
-  refusal: string | undefined;
-  private readonly onNote: (note: string) => void;
-  /** The start of a line that may turn out to be the launcher's. */
-  private held: Buffer = Buffer.alloc(0);
-  private isAtLineStart = true;
-
-  constructor(onNote: (note: string) => void) {
-    super();
-    this.onNote = onNote;
-  }
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    let rest = this.held.length === 0 ? chunk : Buffer.concat([this.held, chunk]);
-    this.held = Buffer.alloc(0);
-    while (rest.length > 0) {
-      const newline = rest.indexOf(0x0a);
-      const line = newline < 0 ? rest : rest.subarray(0, newline + 1);
-      if (this.isAtLineStart && newline < 0 && mayBecomeOwn(line)) {
-        this.held = Buffer.from(line);
-        break;
-      }
-      const isWhole = this.isAtLineStart && newline >= 0;
-      if (!isWhole || !this.isOwn(line)) this.push(line);
-      this.isAtLineStart = newline >= 0;
-      rest = rest.subarray(line.length);
-    }
-    done();
-  }
-
-  override _flush(done: TransformCallback): void {
-    if (this.held.length > 0 && !this.isOwn(this.held)) this.push(this.held);
-    done();
-  }
-
-  /** Whether the line was one of the launcher's; it is then told. */
-  private isOwn(line: Buffer): boolean {
-    const [, kind, text] =
-      /^faultline: (note|cannot start): (.*)/.exec(line.toString('utf8')) ?? [];
-    if (kind === undefined || text === undefined) return false;
-    const shown = toDisplay(text.replace(/\.$/, ''), 1000);
-    if (kind === 'note') this.onNote(shown);
-    else this.refusal = shown;
-    return true;
-  }
-}
-
-/** A prompt has no line end and must not wait; only what looks like the launcher's line does. */
-function mayBecomeOwn(start: Buffer): boolean {
-  const length = Math.min(start.length, linePrefix.length);
-  return (
-    start.length <= maxOwnLineBytes &&
-    start.subarray(0, length).equals(linePrefix.subarray(0, length))
-  );
 }

@@ -5,6 +5,7 @@ import { pythonProgram } from '../probe/python.ts';
 import { probeSource } from '../probe/sources.ts';
 import type { Node } from '../remote/node.ts';
 import type { ProcessExit, Shell } from '../remote/shell.ts';
+import { LauncherLines } from './launcherLines.ts';
 import type { LaunchPlan } from './launchPlan.ts';
 import type { RunRecord } from './runRecord.ts';
 import { readRun } from './runStore.ts';
@@ -36,9 +37,6 @@ export interface FinishedRun extends ProcessExit {
 /** Exit code of the launcher when the program could not be started; its stderr says why. */
 export const cannotStartExitCode = 97;
 
-const recorderLine = /^faultline: run (r-[\w.-]{1,78})$/;
-const cannotStartLine = /^faultline: cannot start: (.*)$/;
-
 /**
  * Runs a program on a node under the recorder to its end. The recorder's own last line is kept from
  * `onStderr`. Errors: `run.cannotStart`, `run.noPython`, `node.connectionLost`.
@@ -61,17 +59,20 @@ export async function runRecorded(
   const recorder = probeSource('python/faultline_probe.py');
   process.stdin.write(program.input);
   process.stdin.write(`${JSON.stringify({ ...request, mode: 'run', recorder })}\n`);
-  const stderr = new RecorderLines(output.onStderr);
+  const stderr = new LauncherLines({
+    onNote: (note) => output.onStderr(Buffer.from(`faultline: note: ${note}\n`)),
+    isRecorded: true,
+  });
+  process.stderr.once('close', () => stderr.end());
   process.stdout.on('data', output.onStdout);
-  process.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-  const [exit] = await Promise.all([process.exited, ended(process.stdout), ended(process.stderr)]);
+  process.stderr.pipe(stderr).on('data', output.onStderr);
+  const [exit] = await Promise.all([process.exited, ended(process.stdout), ended(stderr)]);
   signal?.throwIfAborted();
-  stderr.end();
   process.dispose();
-  if (stderr.cannotStart !== undefined && exit.exitCode === cannotStartExitCode) {
+  if (stderr.refusal !== undefined && exit.exitCode === cannotStartExitCode) {
     throw new UserError(
       'run.cannotStart',
-      `The run cannot start on ${node.name}: ${stderr.cannotStart}.`,
+      `The run cannot start on ${node.name}: ${stderr.refusal}.`,
       {
         hint: 'See the preflight for what is different there.',
       },
@@ -134,46 +135,4 @@ function ended(stream: NodeJS.ReadableStream): Promise<void> {
     stream.once('close', resolve);
     stream.once('error', () => resolve());
   });
-}
-
-/** Passes stderr on as it comes, but for the lines that the launcher and the recorder say at the end. */
-class RecorderLines {
-  runId: string | undefined;
-  cannotStart: string | undefined;
-  private readonly pass: (chunk: Buffer) => void;
-  private pending = Buffer.alloc(0);
-
-  constructor(pass: (chunk: Buffer) => void) {
-    this.pass = pass;
-  }
-
-  push(chunk: Buffer): void {
-    this.pending = Buffer.concat([this.pending, chunk]);
-    for (;;) {
-      const end = this.pending.indexOf(0x0a);
-      if (end < 0) break;
-      this.line(this.pending.subarray(0, end + 1));
-      this.pending = this.pending.subarray(end + 1);
-    }
-    // What cannot become one of our lines is passed on at once: a prompt has no line end.
-    const start = this.pending.toString('latin1', 0, 11);
-    if (!'faultline: '.startsWith(start)) {
-      if (this.pending.length > 0) this.pass(this.pending);
-      this.pending = Buffer.alloc(0);
-    }
-  }
-
-  end(): void {
-    if (this.pending.length > 0) this.line(this.pending);
-    this.pending = Buffer.alloc(0);
-  }
-
-  private line(line: Buffer): void {
-    const text = line.toString('utf8').trimEnd();
-    const run = recorderLine.exec(text);
-    const refusal = cannotStartLine.exec(text);
-    if (run !== null) this.runId = run[1];
-    else if (refusal !== null) this.cannotStart = refusal[1]?.replace(/\.$/, '');
-    else this.pass(line);
-  }
 }
