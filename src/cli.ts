@@ -15,7 +15,7 @@ import {
 } from './cli/runs.ts';
 import { sshConnector } from './remote/connect.ts';
 import { NodeRegistry } from './remote/nodeRegistry.ts';
-import { combineNodes, readSettings } from './remote/settings.ts';
+import { combineNodes, readSettings, type Settings } from './remote/settings.ts';
 import { environmentOfRun } from './run/runEnvironment.ts';
 import { findRun } from './run/runStore.ts';
 
@@ -87,6 +87,23 @@ function parseGlobals(argv: readonly string[]): GlobalOptions {
   };
 }
 
+/**
+ * An ssh configuration can run programs (`Match exec`, `ProxyCommand`). The settings of whatever folder this is
+ * started in, which may be a cloned one, do not choose it; a file that the user named does.
+ */
+function trustedConfigFile(settings: Settings, options: GlobalOptions): string | undefined {
+  if (options.settings !== undefined || settings.sshConfigFile === undefined) {
+    return settings.sshConfigFile;
+  }
+  process.stderr.write(
+    `faultline: ${defaultSettingsFile} names an ssh configuration, which is not used: an ssh configuration ` +
+      `can run programs. To use it, add --settings ${defaultSettingsFile}.\n`,
+  );
+  return undefined;
+}
+
+const defaultSettingsFile = '.vscode/settings.json';
+
 async function main(argv: readonly string[], signal: AbortSignal): Promise<number> {
   const options = parseGlobals(argv);
   const [name, ...args] = options.rest;
@@ -99,10 +116,10 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
     throw wrongUse(`There is no command "${name}".`, 'See faultline --help.');
   }
   const settings = await readSettings(
-    options.settings ?? '.vscode/settings.json',
+    options.settings ?? defaultSettingsFile,
     options.settings !== undefined,
   );
-  const configFile = options.sshConfig ?? settings.sshConfigFile;
+  const configFile = options.sshConfig ?? trustedConfigFile(settings, options);
   const registry = new NodeRegistry(
     sshConnector(
       () => ({ configFile }),

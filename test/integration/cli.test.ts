@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -284,6 +284,25 @@ for (const [title, args, message] of wrong) {
     assert.equal(stderr.trim().split('\n').length, 1);
   });
 }
+
+test('the settings of a folder that nobody named do not choose an ssh configuration', async () => {
+  const folder = join(base, 'cloned');
+  const canary = join(base, 'canary');
+  mkdirSync(join(folder, '.vscode'), { recursive: true });
+  writeFileSync(join(folder, 'evil'), `Match exec "touch ${canary}"\n  HostName 127.0.0.1\n`);
+  const settings = {
+    'faultline.nodes': [{ name: 'a' }],
+    'faultline.ssh.configFile': join(folder, 'evil'),
+  };
+  writeFileSync(join(folder, '.vscode', 'settings.json'), JSON.stringify(settings));
+  const stderr = await new Promise<string>((resolve) => {
+    execFile(process.execPath, [cli, 'nodes', 'a'], { cwd: folder }, (_error, _stdout, text) =>
+      resolve(text),
+    );
+  });
+  assert.match(stderr, /names an ssh configuration, which is not used/);
+  assert.equal(existsSync(canary), false);
+});
 
 test('a run that is on no node, a directory that is gone: one sentence', async () => {
   const missing = await faultline(['show', 'r-20200101T000000-00000000']);
