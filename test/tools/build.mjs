@@ -2,8 +2,8 @@
  * `npm run build`: bundles src/ into dist/. `--production` minifies and leaves the source maps out,
  * `--watch` builds again at every change.
  *
- * dist/ holds: extension.js (what activation loads), cli.js (the command `faultline`), ssh2.js (the
- * SSH library, loaded by both at the first connection), webview/NAME.js and probe/ (text for nodes).
+ * dist/ holds: extension.js (what activation loads), cli.js (the command `faultline`), a file for each
+ * library that both load late (`latePackages`), webview/NAME.js and probe/ (text for nodes).
  */
 import {
   chmodSync,
@@ -105,7 +105,7 @@ function bundles(production) {
       outfile: 'dist/extension.js',
       target: 'node22',
       external: ['vscode'],
-      plugins: [ssh2AsFile],
+      plugins: [latePackagesAsFiles],
     },
     {
       ...node,
@@ -113,11 +113,11 @@ function bundles(production) {
       outfile: 'dist/cli.js',
       target: 'node20',
       banner: { js: '#!/usr/bin/env node' },
-      plugins: [ssh2AsFile],
+      plugins: [latePackagesAsFiles],
     },
     {
       ...node,
-      entryPoints: { ssh2: 'ssh2' },
+      entryPoints: latePackages,
       outdir: 'dist',
       target: 'node20',
       sourcemap: false,
@@ -158,16 +158,29 @@ function webviewNames() {
 }
 
 /**
- * Leaves ssh2 in a file of its own. src/remote/ssh2Shell.ts is imported dynamically, so that its
- * `require('./ssh2.js')` runs at the first connection, while our own classes stay one bundle: two
- * copies of a class would not be `instanceof` each other.
+ * Libraries that activation does without, each a file of its own in dist/: file → package. The modules
+ * that import them are imported dynamically, so that a `require('./ssh2.js')` runs at the first
+ * connection, while our own classes stay one bundle: two copies of a class would not be `instanceof`
+ * each other.
  *
- * @type {import('esbuild').Plugin}
+ * @type {Readonly<Record<string, string>>}
  */
-const ssh2AsFile = {
-  name: 'ssh2-as-file',
+const latePackages = {
+  ssh2: 'ssh2',
+  'pino-pretty': 'pino-pretty',
+  debugadapter: '@vscode/debugadapter',
+};
+
+/** @type {import('esbuild').Plugin} */
+const latePackagesAsFiles = {
+  name: 'late-packages-as-files',
   setup(plugin) {
-    plugin.onResolve({ filter: /^ssh2$/ }, () => ({ path: './ssh2.js', external: true }));
+    for (const [file, name] of Object.entries(latePackages)) {
+      plugin.onResolve({ filter: new RegExp(`^${name}$`) }, () => ({
+        path: `./${file}.js`,
+        external: true,
+      }));
+    }
   },
 };
 
