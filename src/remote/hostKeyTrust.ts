@@ -13,19 +13,8 @@ import {
   lookUpHostKey,
   type KnownHostsFile,
 } from './knownHosts.ts';
+import type { AskHostKey } from './loginPrompts.ts';
 import type { SshTarget } from './sshConfig.ts';
-
-/** A key nobody has vouched for yet, as shown to the user. */
-export interface HostKeyQuestion {
-  readonly name: string;
-  readonly keyType: string;
-  readonly fingerprint: string;
-  /** The file the key is added to when the user says yes. */
-  readonly knownHostsFile: string;
-}
-
-/** Resolves to true only when the user explicitly accepted the key. */
-export type AskHostKey = (question: HostKeyQuestion) => Promise<boolean>;
 
 /** Known keys of one target, read once for each connection. */
 export class HostKeyTrust {

@@ -15,6 +15,8 @@ export interface Node {
   readonly labels: readonly string[];
   readonly logs: readonly LogSourceConfig[];
   readonly origin: 'settings' | 'sshConfig';
+  /** The group of the settings it stands in. */
+  readonly group?: string;
 }
 
 /** Why a node cannot be used: `code` as in `UserError`, `message` one sentence, `hint` the next step. */
@@ -26,8 +28,18 @@ export interface NodeFailure {
 
 export type NodeState =
   | { readonly kind: 'offline' }
-  | { readonly kind: 'connecting' }
+  /** `step` is what is being done at the moment, e.g. `Log in as deploy`. */
+  | { readonly kind: 'connecting'; readonly step?: string }
   | { readonly kind: 'ready'; readonly clock: ClockOffset | undefined }
+  /** The connection was lost and is made again by itself at `retryAt` (epoch milliseconds). */
+  | {
+      readonly kind: 'waiting';
+      readonly failure: NodeFailure;
+      readonly retryAt: number;
+      /** Attempts that failed since the connection was lost. */
+      readonly attempts: number;
+    }
+  /** Nothing happens until the user acts. */
   | { readonly kind: 'failed'; readonly failure: NodeFailure };
 
 /** A node's clock against ours, as measured over its connection. */
