@@ -12,6 +12,8 @@ import type { Event } from '../base/emitter.ts';
 export interface RemoteCommand {
   readonly script: string;
   readonly args?: readonly (string | Uint8Array)[];
+  /** What it is for, in a few words, as the log of commands calls it. Not sent. */
+  readonly title?: string;
 }
 
 export interface StartOptions {
