@@ -2,6 +2,7 @@
 // a text diff shows differing facts and nothing else. What comes from the node is made visible first.
 
 import { toDisplay } from '../base/displayText.ts';
+import { formatBytes } from '../base/figures.ts';
 import type { ChapterId } from './difference.ts';
 import {
   isAvailable,
@@ -13,7 +14,7 @@ import {
   type PythonInterpreter,
   type Variables,
 } from './envSnapshot.ts';
-import { formatBytes, formatLimit, formatOffset, formatZoneOffset } from './formatFacts.ts';
+import { formatLimit, formatOffset, formatZoneOffset } from './formatFacts.ts';
 import { describeRedacted } from './redact.ts';
 import { harmlessVariable } from './severity.ts';
 

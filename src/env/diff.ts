@@ -1,6 +1,7 @@
 // (a, b) → what differs, the likeliest trouble first. Pure. Facts that change by themselves are folded away
 // with a reason, and what could not be compared is named: silence means "the same".
 
+import { formatBytes } from '../base/figures.ts';
 import type { Comparable } from './comparable.ts';
 import type {
   ChapterId,
@@ -12,7 +13,7 @@ import type {
 import { compareVariables } from './diffVariables.ts';
 import { comparePythons } from './diffPythons.ts';
 import { compareSystemPackages } from './diffSystemPackages.ts';
-import { formatBytes, formatLimit, formatOffset, formatZoneOffset } from './formatFacts.ts';
+import { formatLimit, formatOffset, formatZoneOffset } from './formatFacts.ts';
 import { compareSeverity, nodeSeverity, type Severity } from './severity.ts';
 
 export interface EnvComparison {

@@ -1,17 +1,4 @@
-// Facts as people read them: sizes and clock offsets. The same text in differences and in documents.
-
-/** Binary units, three digits: `258 GiB`, `7.81 GiB`, `512 bytes`. */
-export function formatBytes(bytes: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  return `${value.toFixed(digits)} ${units[unit] ?? ''}`;
-}
+// Facts as people read them: clock offsets, zones, limits. The same text in differences and in documents.
 
 /** `+3500.0 ms ± 0.2 ms`: the node is ahead. */
 export function formatOffset(clock: {
