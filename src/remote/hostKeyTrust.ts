@@ -5,6 +5,7 @@ import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import {
+  describeHostKey,
   fingerprint,
   keyTypeOf,
   knownHostsLine,
@@ -13,33 +14,58 @@ import {
   lookUpHostKey,
   type KnownHostsFile,
 } from './knownHosts.ts';
-import type { AskHostKey } from './loginPrompts.ts';
+import type { HostKeyQuestion } from './loginPrompts.ts';
 import type { SshTarget } from './sshConfig.ts';
+
+export interface HostKeyTrustOptions {
+  /** Fingerprints (`SHA256:…`) of unknown keys that the user has accepted: written down, then trusted. */
+  readonly accepted: ReadonlySet<string>;
+  /** Whether somebody is there to be asked about an unknown key. */
+  readonly canAsk: boolean;
+  /** Called after a key was added to known_hosts, with or without a question. */
+  readonly onDidAdd?: (added: HostKeyQuestion) => void;
+}
+
+/**
+ * Nobody has vouched for the key yet, and the user may: to be asked with no socket open, as sshd allows a login
+ * two minutes and counts the unfinished ones. Connect again with the fingerprint among the accepted ones.
+ */
+export class UnknownHostKey extends UserError {
+  readonly question: HostKeyQuestion;
+
+  constructor(alias: string, question: HostKeyQuestion) {
+    const { name, keyType, fingerprint: print } = question;
+    super('node.hostKeyUnknown', `The host key of ${name} is not known (${keyType} ${print}).`, {
+      hint: `Compare the fingerprint, then accept it once: ssh ${alias}`,
+    });
+    this.question = question;
+  }
+}
 
 /** Known keys of one target, read once for each connection. */
 export class HostKeyTrust {
   private readonly target: SshTarget;
   private readonly files: readonly KnownHostsFile[];
-  private readonly ask: AskHostKey | undefined;
+  private readonly options: HostKeyTrustOptions;
 
   private constructor(
     target: SshTarget,
     files: readonly KnownHostsFile[],
-    ask: AskHostKey | undefined,
+    options: HostKeyTrustOptions,
   ) {
     this.target = target;
     this.files = files;
-    this.ask = ask;
+    this.options = options;
   }
 
-  /** `ask` is undefined where nobody can answer: an unknown key is then refused. */
-  static async load(target: SshTarget, ask: AskHostKey | undefined): Promise<HostKeyTrust> {
+  /** Errors: `node.knownHostsUnreadable`. */
+  static async load(target: SshTarget, options: HostKeyTrustOptions): Promise<HostKeyTrust> {
     const paths = [...target.userKnownHostsFiles, ...target.globalKnownHostsFiles];
     const files = await Promise.all(paths.map(readKnownHosts));
     return new HostKeyTrust(
       target,
       files.filter((file) => file !== undefined),
-      ask,
+      options,
     );
   }
 
@@ -52,7 +78,10 @@ export class HostKeyTrust {
     return knownKeyTypes(this.files, this.name);
   }
 
-  /** Resolves when the key is trusted; rejects with a UserError `node.hostKey…` when it is not. */
+  /**
+   * Resolves when the key is trusted. Rejects with UnknownHostKey when the user may accept it, otherwise with a
+   * UserError `node.hostKey…`.
+   */
   async check(key: Buffer): Promise<void> {
     const found = lookUpHostKey(this.files, this.name, key);
     if (found.verdict === 'known') return;
@@ -63,27 +92,32 @@ export class HostKeyTrust {
   }
 
   private async decideUnknown(key: Buffer): Promise<void> {
-    const file = this.target.userKnownHostsFiles[0];
     const mode = this.target.strictHostKeyChecking;
-    const accepts = mode === 'accept-new' || mode === 'no';
-    if (!accepts) {
-      const canAsk = mode === 'ask' && this.ask !== undefined && file !== undefined;
-      if (!canAsk) throw this.unknown(key);
-      const accepted = await this.ask({
-        name: this.name,
-        keyType: keyTypeOf(key),
-        fingerprint: fingerprint(key),
-        knownHostsFile: file,
-      });
-      if (!accepted) throw this.unknown(key);
+    const file = this.target.userKnownHostsFiles[0];
+    const isAccepted = this.options.accepted.has(fingerprint(key)) && mode === 'ask';
+    if (mode === 'accept-new' || mode === 'no' || isAccepted) {
+      if (file === undefined) return;
+      await addKnownHost(file, this.name, key);
+      this.options.onDidAdd?.(this.question(key, file));
+      return;
     }
-    if (file !== undefined) await addKnownHost(file, this.name, key);
+    if (mode !== 'ask' || !this.options.canAsk || file === undefined) throw this.unknown(key);
+    throw new UnknownHostKey(this.target.alias, this.question(key, file));
+  }
+
+  private question(key: Buffer, knownHostsFile: string): HostKeyQuestion {
+    return {
+      name: this.name,
+      keyType: keyTypeOf(key),
+      fingerprint: fingerprint(key),
+      knownHostsFile,
+    };
   }
 
   private unknown(key: Buffer): UserError {
     return new UserError(
       'node.hostKeyUnknown',
-      `The host key of ${this.name} is not known (${keyTypeOf(key)} ${fingerprint(key)}).`,
+      `The host key of ${this.name} is not known (${describeHostKey(key)}).`,
       { hint: `Compare the fingerprint, then accept it once: ssh ${this.target.alias}` },
     );
   }
@@ -91,7 +125,7 @@ export class HostKeyTrust {
   private changed(key: Buffer, where: string | undefined): UserError {
     return new UserError(
       'node.hostKeyChanged',
-      `The host key of ${this.name} has changed: it offers ${keyTypeOf(key)} ${fingerprint(key)}, ` +
+      `The host key of ${this.name} has changed: it offers ${describeHostKey(key)}, ` +
         `but another key is on file (${where}).`,
       {
         hint:

@@ -71,6 +71,11 @@ export function keyTypeOf(key: Buffer): string {
   return key.toString('latin1', 4, 4 + Math.min(length, 64));
 }
 
+/** A key in words, e.g. `ssh-ed25519 SHA256:…`. */
+export function describeHostKey(key: Buffer): string {
+  return `${keyTypeOf(key)} ${fingerprint(key)}`;
+}
+
 /** The line to add for a host whose key the user accepted. */
 export function knownHostsLine(name: string, key: Buffer): string {
   return `${name} ${keyTypeOf(key)} ${key.toString('base64')}\n`;

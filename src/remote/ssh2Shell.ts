@@ -19,7 +19,8 @@ import { toDisplay } from '../base/displayText.ts';
 import { Emitter } from '../base/emitter.ts';
 import { collect, skipToMarker } from './channel.ts';
 import { bootstrapCommand, encodeCommand } from './command.ts';
-import { HostKeyTrust, type AskHostKey } from './hostKeyTrust.ts';
+import { HostKeyTrust, UnknownHostKey } from './hostKeyTrust.ts';
+import type { AskHostKey } from './loginPrompts.ts';
 import type {
   ExecOptions,
   ExecResult,
@@ -63,6 +64,8 @@ export interface ConnectOptions {
   /** Resolves the alias of a jump host. */
   readonly resolve: (alias: string) => Promise<SshTarget>;
   readonly prompts: LoginPrompts;
+  /** Fingerprints of unknown host keys that the user has accepted. */
+  readonly acceptedHostKeys?: ReadonlySet<string>;
 }
 
 const connectTimeoutMs = 10_000;
@@ -110,8 +113,15 @@ const keyExchanges = [
 /** Connects, through the jump hosts if there are any. Errors are UserErrors that say why and what next. */
 export async function connectSsh(options: ConnectOptions, signal?: AbortSignal): Promise<Shell> {
   signal?.throwIfAborted();
-  const { client, hops } = await connectThroughJumps(options, signal);
-  return new Ssh2Shell(options.node, client, hops);
+  try {
+    const { client, hops } = await connectThroughJumps(options, signal);
+    return new Ssh2Shell(options.node, client, hops);
+  } catch (error) {
+    if (!(error instanceof UnknownHostKey)) throw error;
+    if ((await options.prompts.hostKey?.(error.question)) !== true) throw error;
+    const acceptedHostKeys = new Set(options.acceptedHostKeys).add(error.question.fingerprint);
+    return connectSsh({ ...options, acceptedHostKeys }, signal);
+  }
 }
 
 async function connectThroughJumps(
@@ -140,7 +150,10 @@ async function connectOne(
   signal: AbortSignal | undefined,
 ): Promise<Client> {
   const where = target === options.target ? options.node : `${options.node} (jump ${target.alias})`;
-  const trust = await HostKeyTrust.load(target, options.prompts.hostKey);
+  const trust = await HostKeyTrust.load(target, {
+    accepted: options.acceptedHostKeys ?? new Set(),
+    canAsk: options.prompts.hostKey !== undefined,
+  });
   const socket = await openSocket(where, target, through);
   const abort = (): void => {
     socket.destroy();
