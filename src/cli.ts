@@ -13,13 +13,17 @@ import {
   runsCommand,
   showCommand,
 } from './cli/runs.ts';
+import { createRedactionKey } from './env/redactionKey.ts';
+import { redactArgv } from './env/redact.ts';
+import { CommandLog } from './remote/commandLog.ts';
+import { commandList } from './remote/commandText.ts';
 import { sshConnector } from './remote/connect.ts';
 import { NodeRegistry } from './remote/nodeRegistry.ts';
 import { combineNodes, readSettings, type Settings } from './remote/settings.ts';
 import { environmentOfRun } from './run/runEnvironment.ts';
 import { findRun } from './run/runStore.ts';
 
-const usage = `Usage: faultline COMMAND [ARGUMENT…] [--settings FILE] [--ssh-config FILE] [--json]
+const usage = `Usage: faultline COMMAND [ARGUMENT…] [--settings FILE] [--ssh-config FILE] [--json] [--commands]
 
   nodes [NODE…]                       states, reasons and clocks
   env NODE [--out FILE]               snapshot of an environment
@@ -32,6 +36,7 @@ const usage = `Usage: faultline COMMAND [ARGUMENT…] [--settings FILE] [--ssh-c
   rerun RUN [--on NODE] [--yes]       the same run again
   profile NODE PID [--seconds N] [--rate HZ] -o FILE   (.folded, .cpuprofile, .speedscope.json)
 
+With --commands it also tells what was run on which node: "nodes" in full, the others as a list on stderr.
 Exit codes: 0 done, 1 differences or failures, 2 wrong use, 3 some node could not answer.
 Times are ISO 8601 or an age such as 10m. The settings file is JSONC with "faultline.nodes".
 `;
@@ -55,6 +60,7 @@ interface GlobalOptions {
   readonly settings: string | undefined;
   readonly sshConfig: string | undefined;
   readonly json: boolean;
+  readonly commands: boolean;
   readonly help: boolean;
   readonly rest: readonly string[];
 }
@@ -67,6 +73,7 @@ function parseGlobals(argv: readonly string[]): GlobalOptions {
   const values = new Map<string, string>();
   const rest: string[] = [];
   let json = false;
+  let commands = false;
   let help = false;
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     const [name = '', inline] = word.split(/=(.*)/s);
@@ -75,6 +82,7 @@ function parseGlobals(argv: readonly string[]): GlobalOptions {
       if (value === undefined) throw wrongUse(`${name} needs a file.`);
       values.set(name, value);
     } else if (word === '--json') json = true;
+    else if (word === '--commands') commands = true;
     else if (word === '--help' || word === '-h') help = true;
     else rest.push(word);
   }
@@ -82,6 +90,7 @@ function parseGlobals(argv: readonly string[]): GlobalOptions {
     settings: values.get('--settings'),
     sshConfig: values.get('--ssh-config'),
     json,
+    commands,
     help,
     rest: [...rest, ...tail],
   };
@@ -119,6 +128,8 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
     options.settings ?? defaultSettingsFile,
     options.settings !== undefined,
   );
+  const redactionKey = createRedactionKey();
+  const log = new CommandLog((words) => redactArgv(words, redactionKey));
   const configFile = options.sshConfig ?? trustedConfigFile(settings, options);
   const registry = new NodeRegistry(
     sshConnector(
@@ -133,11 +144,14 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
     stderr: process.stderr,
     signal,
     json: options.json,
+    ...(options.commands ? { commands: log } : {}),
   };
   try {
     return await command(args, context);
   } finally {
     registry.dispose();
+    if (options.commands && command !== nodesCommand) process.stderr.write(commandList(log));
+    log.dispose();
   }
 }
 

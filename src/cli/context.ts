@@ -1,6 +1,7 @@
 // What every command of `faultline` is handed. A command is a function from its arguments to an exit code.
 
 import type { Writable } from 'node:stream';
+import type { CommandLog } from '../remote/commandLog.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { UserError } from '../base/errors.ts';
 
@@ -12,6 +13,8 @@ export interface CliContext {
   readonly signal: AbortSignal;
   /** True with `--json`, which is recognised before and after the command's name. */
   readonly json: boolean;
+  /** With `--commands`: every remote command of this call, as it comes. */
+  readonly commands?: CommandLog;
 }
 
 /**

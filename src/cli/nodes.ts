@@ -1,7 +1,11 @@
-// faultline nodes [NODE…]: connects to each and tells its state, why, and its clock.
+// faultline nodes [NODE…]: connects to each and tells its state, why, and its clock; with `--commands` also what
+// was run on it for that, word by word.
 
 import { mapBounded } from '../base/async.ts';
+import { toDisplay } from '../base/displayText.ts';
 import { UserError } from '../base/errors.ts';
+import { commandDocument, commandToJson, describeTotals } from '../remote/commandText.ts';
+import type { CommandLog } from '../remote/commandLog.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { exitCodes, print, selectNodes, type CliCommand } from './context.ts';
 
@@ -27,7 +31,13 @@ export const nodesCommand: CliCommand = async (args, context) => {
   const reports = asked.map((result, index) =>
     result.status === 'fulfilled' ? result.value : failure(nodes[index]!, result.reason),
   );
-  print(context, reports, () => reports.map(describe).join('\n'));
+  const { commands } = context;
+  const text = (): string => reports.map(describe).join('\n');
+  if (commands === undefined) print(context, reports, text);
+  else {
+    const list = commands.entries().map(commandToJson);
+    print(context, { nodes: reports, commands: list }, () => `${text()}\n\n${inFull(commands)}`);
+  }
   return reports.some((node) => node.state === 'failed') ? exitCodes.nodeMissing : exitCodes.done;
 };
 
@@ -47,6 +57,15 @@ function failure(node: Node, error: unknown): NodeReport {
   const hint = error instanceof UserError && error.hint !== undefined ? ` ${error.hint}` : '';
   const code = error instanceof UserError ? error.code : 'node.failed';
   return { ...head(node), state: 'failed', reason: reason + hint, code, clock: null };
+}
+
+/** Every command with its literal text, then what it came to on each node. */
+function inFull(commands: CommandLog): string {
+  const documents = commands.entries().map(commandDocument);
+  const totals = commands
+    .totals()
+    .map((one) => `${toDisplay(one.node, 200)}: ${describeTotals(one)}`);
+  return [...documents, totals.join('\n')].join('\n');
 }
 
 function head(node: Node): Pick<NodeReport, 'name' | 'host' | 'labels' | 'origin'> {
