@@ -32,6 +32,14 @@ export interface SshTarget {
   readonly proxyJump: readonly string[];
   readonly proxyCommand: string | undefined;
   readonly connectTimeoutMs: number | undefined;
+  /** Certificates to log in with; the default ones beside the identity files are not listed. */
+  readonly certificateFiles: readonly string[];
+  /** How long a silent connection is left alone before it is asked for a sign of life; undefined: not said. */
+  readonly serverAliveIntervalMs: number | undefined;
+  /** How many unanswered questions end the connection; undefined: not said. */
+  readonly serverAliveCountMax: number | undefined;
+  /** What the configuration wants and Faultline does not do, as pieces of a sentence; never left out in silence. */
+  readonly unsupported: readonly string[];
 }
 
 export interface SshConfigOptions {
@@ -203,6 +211,8 @@ export function parseTarget(alias: string, output: string): SshTarget {
       .map(expand);
   const proxyCommand = first('proxycommand');
   const timeout = Number(first('connecttimeout'));
+  const aliveInterval = Number(first('serveraliveinterval'));
+  const aliveCount = Number(first('serveralivecountmax'));
   return {
     alias,
     host: names.host,
@@ -219,6 +229,10 @@ export function parseTarget(alias: string, output: string): SshTarget {
     proxyCommand:
       proxyCommand === undefined || proxyCommand === 'none' ? undefined : expand(proxyCommand),
     connectTimeoutMs: timeout > 0 ? timeout * 1000 : undefined,
+    certificateFiles: (values.get('certificatefile') ?? []).filter((f) => f !== 'none').map(expand),
+    serverAliveIntervalMs: aliveInterval > 0 ? aliveInterval * 1000 : undefined,
+    serverAliveCountMax: aliveInterval > 0 && aliveCount > 0 ? aliveCount : undefined,
+    unsupported: [],
   };
 }
 

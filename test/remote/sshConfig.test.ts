@@ -62,6 +62,8 @@ Host web
   HostKeyAlias web-alias
   ConnectTimeout 7
   IdentityAgent none
+  CertificateFile ~/.ssh/k-cert.pub
+  ServerAliveInterval 15
 `;
   await withConfig({ config }, async (configFile) => {
     const target = await resolveHost('web', { configFile });
@@ -82,6 +84,10 @@ Host web
         proxyJump: ['one', 'two'],
         proxyCommand: undefined,
         connectTimeoutMs: 7000,
+        certificateFiles: [join(homedir(), '.ssh', 'k-cert.pub')],
+        serverAliveIntervalMs: 15_000,
+        serverAliveCountMax: 3,
+        unsupported: [],
       },
     );
   });
