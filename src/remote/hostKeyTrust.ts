@@ -1,21 +1,44 @@
-// Whether a host's key is trusted: the files' verdict, the user's configuration, and a question to the user.
+// Whether a host's key is trusted: the files' verdict, the user's configuration, and what the user has accepted.
 // Fails closed, and never writes without consent.
+//
+// Stricter than OpenSSH in four cases. A changed or revoked key is refused with StrictHostKeyChecking `no` as
+// well; a known_hosts file that cannot be read refuses all keys; with CheckHostIP a key that is wrong for the
+// address is refused without a question; a key revoked for the host without its port is refused at every port.
 
-import { appendFile, mkdir, readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { isIP } from 'node:net';
 import { UserError } from '../base/errors.ts';
 import {
   describeHostKey,
   fingerprint,
-  keyTypeOf,
-  knownHostsLine,
-  knownHostsName,
+  hostNames,
+  judgeHostKey,
   knownKeyTypes,
-  lookUpHostKey,
-  type KnownHostsFile,
+  type HostNames,
+  type KnownHostsEntry,
 } from './knownHosts.ts';
+import { addKnownHost, readHostEntries, type KnownHostsContent } from './knownHostsFile.ts';
 import type { HostKeyQuestion } from './loginPrompts.ts';
+import { keyTypeOf } from './publicKeyBlob.ts';
 import type { SshTarget } from './sshConfig.ts';
+
+export { describeHostKey };
+
+/** What of a target decides on its host key. */
+export interface HostKeyTarget extends Pick<
+  SshTarget,
+  | 'alias'
+  | 'host'
+  | 'port'
+  | 'hostKeyAlias'
+  | 'userKnownHostsFiles'
+  | 'globalKnownHostsFiles'
+  | 'strictHostKeyChecking'
+> {
+  /** HashKnownHosts. */
+  readonly hashKnownHosts?: boolean;
+  /** CheckHostIP: the address must not have another key on file. */
+  readonly checkHostIp?: boolean;
+}
 
 export interface HostKeyTrustOptions {
   /** Fingerprints (`SHA256:…`) of unknown keys that the user has accepted: written down, then trusted. */
@@ -24,6 +47,8 @@ export interface HostKeyTrustOptions {
   readonly canAsk: boolean;
   /** Called after a key was added to known_hosts, with or without a question. */
   readonly onDidAdd?: (added: HostKeyQuestion) => void;
+  /** Called when an accepted key could not be added, e.g. as the home directory is read-only. */
+  readonly onDidNotAdd?: (question: HostKeyQuestion, error: unknown) => void;
 }
 
 /**
@@ -44,65 +69,98 @@ export class UnknownHostKey extends UserError {
 
 /** Known keys of one target, read once for each connection. */
 export class HostKeyTrust {
-  private readonly target: SshTarget;
-  private readonly files: readonly KnownHostsFile[];
+  private readonly target: HostKeyTarget;
+  private readonly names: HostNames;
+  private readonly content: KnownHostsContent;
   private readonly options: HostKeyTrustOptions;
 
   private constructor(
-    target: SshTarget,
-    files: readonly KnownHostsFile[],
+    target: HostKeyTarget,
+    names: HostNames,
+    content: KnownHostsContent,
     options: HostKeyTrustOptions,
   ) {
     this.target = target;
-    this.files = files;
+    this.names = names;
+    this.content = content;
     this.options = options;
   }
 
-  /** Errors: `node.knownHostsUnreadable`. */
-  static async load(target: SshTarget, options: HostKeyTrustOptions): Promise<HostKeyTrust> {
-    const paths = [...target.userKnownHostsFiles, ...target.globalKnownHostsFiles];
-    const files = await Promise.all(paths.map(readKnownHosts));
-    return new HostKeyTrust(
-      target,
-      files.filter((file) => file !== undefined),
-      options,
-    );
+  /** Errors: `node.knownHostsUnreadable`, `node.knownHostsTooLarge`. */
+  static async load(target: HostKeyTarget, options: HostKeyTrustOptions): Promise<HostKeyTrust> {
+    const names = hostNames(target.host, target.port, target.hostKeyAlias);
+    return new HostKeyTrust(target, names, await readHostEntries(filesOf(target), names), options);
   }
 
+  /** What the host's key is filed under. */
   get name(): string {
-    return this.target.hostKeyAlias ?? knownHostsName(this.target.host, this.target.port);
+    return Buffer.from(this.names.name, 'latin1').toString();
   }
 
-  /** Key types to ask the server for first, so that a known key is not missed for an unknown one. */
+  /** Key types to ask the server for first: see `preferKnownKeyTypes`. */
   get knownKeyTypes(): readonly string[] {
-    return knownKeyTypes(this.files, this.name);
+    return knownKeyTypes(this.content);
+  }
+
+  /** The first few lines of known_hosts files that were passed over, as `path:line`. */
+  get unreadableLines(): readonly string[] {
+    return this.content.unreadableLines;
   }
 
   /**
-   * Resolves when the key is trusted. Rejects with UnknownHostKey when the user may accept it, otherwise with a
-   * UserError `node.hostKey…`.
+   * Resolves when the key is trusted. `address` is the one the connection goes to, undefined behind a proxy or
+   * jump host. Rejects with UnknownHostKey when the user may accept the key, otherwise with a UserError
+   * `node.hostKey…`.
    */
-  async check(key: Buffer): Promise<void> {
-    const found = lookUpHostKey(this.files, this.name, key);
-    if (found.verdict === 'known') return;
-    if (found.verdict === 'changed') throw this.changed(key, found.where);
-    if (found.verdict === 'revoked') throw this.revoked(found.where);
-    if (found.hasAuthority) throw this.needsCertificate();
+  async check(key: Buffer, address?: string): Promise<void> {
+    const { verdict, entry, hasAuthority } = judgeHostKey(this.content, key);
+    if (verdict === 'revoked') throw this.revoked(entry);
+    if (verdict === 'changed') throw this.changed(key, entry);
+    await this.checkAddress(key, address);
+    if (verdict === 'known') return;
+    if (hasAuthority) throw this.needsCertificate();
     await this.decideUnknown(key);
+  }
+
+  /** OpenSSH would ask whether to go on; a key that is wrong for the address is refused here. */
+  private async checkAddress(key: Buffer, address: string | undefined): Promise<void> {
+    if (this.target.checkHostIp !== true || address === undefined || isLoopback(address)) return;
+    const { name } = hostNames(address, this.target.port);
+    if (name === this.names.name) return;
+    const names = { name, withoutPort: undefined };
+    const found = judgeHostKey(await readHostEntries(filesOf(this.target), names), key);
+    if (found.verdict === 'changed') throw this.otherAddress(key, name, found.entry);
+    if (found.verdict === 'revoked') throw this.revoked(found.entry);
   }
 
   private async decideUnknown(key: Buffer): Promise<void> {
     const mode = this.target.strictHostKeyChecking;
     const file = this.target.userKnownHostsFiles[0];
-    const isAccepted = this.options.accepted.has(fingerprint(key)) && mode === 'ask';
-    if (mode === 'accept-new' || mode === 'no' || isAccepted) {
-      if (file === undefined) return;
-      await addKnownHost(file, this.name, key);
-      this.options.onDidAdd?.(this.question(key, file));
+    if (mode === 'yes' || !this.isNameFit()) throw this.unknown(key);
+    if (mode === 'accept-new' || mode === 'no') return this.add(key, file);
+    if (this.options.accepted.has(fingerprint(key))) return this.add(key, file);
+    if (file === undefined || !this.options.canAsk) throw this.unknown(key);
+    throw new UnknownHostKey(this.target.alias, this.question(key, file));
+  }
+
+  private async add(key: Buffer, file: string | undefined): Promise<void> {
+    if (file === undefined) return;
+    const hashed = this.target.hashKnownHosts === true;
+    const question = this.question(key, file);
+    try {
+      await addKnownHost(file, { names: this.names, key, hashed });
+    } catch (error) {
+      // As in OpenSSH, a key that was accepted counts although it could not be written down.
+      this.options.onDidNotAdd?.(question, error);
       return;
     }
-    if (mode !== 'ask' || !this.options.canAsk || file === undefined) throw this.unknown(key);
-    throw new UnknownHostKey(this.target.alias, this.question(key, file));
+    this.options.onDidAdd?.(question);
+  }
+
+  /** OpenSSH never writes a name that would mean something else in a known_hosts file. */
+  private isNameFit(): boolean {
+    const plain = this.target.hostKeyAlias ?? this.target.host;
+    return plain !== '' && !/[\s@?*#[\]|'"\\,!\0]/.test(plain);
   }
 
   private question(key: Buffer, knownHostsFile: string): HostKeyQuestion {
@@ -122,11 +180,14 @@ export class HostKeyTrust {
     );
   }
 
-  private changed(key: Buffer, where: string | undefined): UserError {
+  private changed(key: Buffer, entry: KnownHostsEntry | undefined): UserError {
+    // OpenSSH calls both changed: a server that had only its other key would have offered that.
+    const isSameType = entry?.keyType === keyTypeOf(key);
+    const onFile = isSameType ? 'another key' : `only a key of another type, ${entry?.keyType},`;
     return new UserError(
       'node.hostKeyChanged',
       `The host key of ${this.name} has changed: it offers ${describeHostKey(key)}, ` +
-        `but another key is on file (${where}).`,
+        `but ${onFile} is on file (${entry?.where}).`,
       {
         hint:
           'Somebody may be listening in. Only if you know why it changed, remove the old key: ' +
@@ -135,10 +196,23 @@ export class HostKeyTrust {
     );
   }
 
-  private revoked(where: string | undefined): UserError {
+  private otherAddress(
+    key: Buffer,
+    address: string,
+    entry: KnownHostsEntry | undefined,
+  ): UserError {
+    return new UserError(
+      'node.hostKeyAddress',
+      `${this.name} offers ${describeHostKey(key)}, but for its address ${address} another key is on ` +
+        `file (${entry?.where}), and CheckHostIP is set.`,
+      { hint: `If the address has moved to another node: ssh-keygen -R "${address}"` },
+    );
+  }
+
+  private revoked(entry: KnownHostsEntry | undefined): UserError {
     return new UserError(
       'node.hostKeyRevoked',
-      `The host key of ${this.name} is marked as revoked (${where}).`,
+      `The host key of ${this.name} is marked as revoked (${entry?.where}).`,
       { hint: 'Do not connect; ask whoever runs the node.' },
     );
   }
@@ -152,22 +226,10 @@ export class HostKeyTrust {
   }
 }
 
-/** Undefined when the file does not exist; any other trouble refuses the connection. */
-async function readKnownHosts(path: string): Promise<KnownHostsFile | undefined> {
-  try {
-    return { path, text: await readFile(path, 'latin1') };
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw new UserError('node.knownHostsUnreadable', `The file ${path} cannot be read.`, {
-      hint: 'Host keys cannot be checked without it: make it readable.',
-      cause: error,
-    });
-  }
+function filesOf(target: HostKeyTarget): string[] {
+  return [...target.userKnownHostsFiles, ...target.globalKnownHostsFiles];
 }
 
-async function addKnownHost(file: string, name: string, key: Buffer): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const text = await readFile(file, 'latin1').catch(() => '');
-  const separator = text === '' || text.endsWith('\n') ? '' : '\n';
-  await appendFile(file, `${separator}${knownHostsLine(name, key)}`, { mode: 0o600 });
+function isLoopback(address: string): boolean {
+  return isIP(address) === 4 ? address.startsWith('127.') : address === '::1';
 }

@@ -1,63 +1,119 @@
-// A host key and known_hosts files → OpenSSH's verdict. Fails closed: an unreadable file is an error.
+// A host key and the lines of known_hosts files → OpenSSH's verdict.
 //
-// Follows sshd(8) "SSH_KNOWN_HOSTS FILE FORMAT" and the behaviour of OpenSSH 9.2's hostfile.c, which calls a
-// key `changed` whenever the host has any other key on file, whatever its type.
+// Follows sshd(8) "SSH_KNOWN_HOSTS FILE FORMAT" and hostfile.c of OpenSSH 9.2, which passes over a line it cannot
+// read, and calls a key `changed` whenever the host has any other key on file, whatever its type. All text is
+// latin1: names are compared byte by byte.
 
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { isPublicKeyBlob, keyTypeOf } from './publicKeyBlob.ts';
 
 export type HostKeyVerdict = 'known' | 'unknown' | 'changed' | 'revoked';
 
-export interface KnownHostsFile {
-  readonly path: string;
-  readonly text: string;
-}
-
 export interface HostKeyLookup {
   readonly verdict: HostKeyVerdict;
-  /** Where the deciding entry stands, e.g. `~/.ssh/known_hosts:12`; undefined when there is none. */
-  readonly where: string | undefined;
-  /** Whether only a certificate authority vouches for this host: ssh2 cannot check certificates. */
+  /** The deciding entry; undefined when there is none. */
+  readonly entry: KnownHostsEntry | undefined;
+  /** Whether a certificate authority vouches for this host. */
   readonly hasAuthority: boolean;
 }
 
-interface KnownHostsEntry {
+/** One line that names a host we look for. */
+export interface KnownHostsEntry {
   readonly marker: '' | '@revoked' | '@cert-authority';
-  readonly patterns: string;
   readonly keyType: string;
   readonly key: Buffer;
+  /** Where it stands, e.g. `/home/me/.ssh/known_hosts:12`. */
   readonly where: string;
 }
 
-/** The name a key is filed under: `host`, or `[host]:port` for a port that is not 22. */
-export function knownHostsName(host: string, port: number): string {
-  const name = host.toLowerCase();
-  return port === 22 ? name : `[${name}]:${port}`;
+/** What a host's key may be filed under. */
+export interface HostNames {
+  /** `host`, `[host]:port` for a port that is not 22, or the HostKeyAlias. */
+  readonly name: string;
+  /** The name without its port: a key that is on file for it is accepted, too. */
+  readonly withoutPort: string | undefined;
+}
+
+/** All entries that name one host. */
+export interface HostEntries {
+  readonly exact: readonly KnownHostsEntry[];
+  readonly withoutPort: readonly KnownHostsEntry[];
+}
+
+/** `host` and `alias` are compared without regard to case. */
+export function hostNames(host: string, port: number, alias?: string): HostNames {
+  if (alias !== undefined) return { name: lowerCase(alias), withoutPort: undefined };
+  const name = lowerCase(host);
+  if (port === 22) return { name, withoutPort: undefined };
+  return { name: `[${name}]:${port}`, withoutPort: name };
+}
+
+/** As tolower(3) on the bytes of a name: other alphabets stay as they are. */
+function lowerCase(name: string): string {
+  return Buffer.from(name, 'utf8')
+    .toString('latin1')
+    .replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+/** The verdict on `key`, the raw public key blob (RFC 4253 §6.6). */
+export function judgeHostKey(entries: HostEntries, key: Buffer): HostKeyLookup {
+  const hasAuthority = [...entries.exact, ...entries.withoutPort].some(
+    ({ marker }) => marker === '@cert-authority',
+  );
+  const exact = judge(entries.exact, key);
+  if (exact.verdict !== 'unknown') return { ...exact, hasAuthority };
+  const withoutPort = judge(entries.withoutPort, key);
+  const counts = withoutPort.verdict === 'known' || withoutPort.verdict === 'revoked';
+  return { ...(counts ? withoutPort : exact), hasAuthority };
+}
+
+function judge(
+  entries: readonly KnownHostsEntry[],
+  key: Buffer,
+): Pick<HostKeyLookup, 'verdict' | 'entry'> {
+  const revoked = entries.find((entry) => entry.marker === '@revoked' && entry.key.equals(key));
+  if (revoked !== undefined) return { verdict: 'revoked', entry: revoked };
+  const plain = entries.filter((entry) => entry.marker === '');
+  const known = plain.find((entry) => entry.key.equals(key));
+  if (known !== undefined) return { verdict: 'known', entry: known };
+  // The last one, as ssh names it.
+  const other = plain.at(-1);
+  return { verdict: other === undefined ? 'unknown' : 'changed', entry: other };
+}
+
+/** Types of the keys on file for the host. A type whose first key is revoked does not count. */
+export function knownKeyTypes({ exact }: HostEntries): string[] {
+  const firstOfType = new Map<string, KnownHostsEntry>();
+  for (const entry of exact) {
+    if (entry.marker !== '' || firstOfType.has(entry.keyType)) continue;
+    firstOfType.set(entry.keyType, entry);
+  }
+  return [...firstOfType.values()]
+    .filter((entry) => judge(exact, entry.key).verdict === 'known')
+    .map((entry) => entry.keyType);
 }
 
 /**
- * The verdict on `key` (the raw public key blob, RFC 4253 §6.6) for `name`. As OpenSSH does, a key that is on
- * file for the host without its port is accepted as well.
+ * The host key algorithms in the order to offer them: those of keys on file first, so that a known key is not
+ * missed for an unknown one. As OpenSSH does, the order stays when the best algorithm is among them.
  */
-export function lookUpHostKey(
-  files: readonly KnownHostsFile[],
-  name: string,
-  key: Buffer,
-): HostKeyLookup {
-  const entries = files.flatMap((file) => parseKnownHosts(file));
-  const exact = judge(entries, name, key);
-  const bare = /^\[(.*)\]:\d+$/.exec(name)?.[1];
-  if (exact.verdict !== 'unknown' || bare === undefined) return exact;
-  const withoutPort = judge(entries, bare, key);
-  return withoutPort.verdict === 'known' || withoutPort.verdict === 'revoked' ? withoutPort : exact;
+export function preferKnownKeyTypes<Algorithm extends string>(
+  algorithms: readonly Algorithm[],
+  knownTypes: readonly string[],
+): Algorithm[] {
+  const isKnown = (algorithm: Algorithm): boolean => knownTypes.includes(keyTypeFor(algorithm));
+  const best = algorithms[0];
+  if (best !== undefined && isKnown(best)) return [...algorithms];
+  return [
+    ...algorithms.filter((algorithm) => isKnown(algorithm)),
+    ...algorithms.filter((algorithm) => !isKnown(algorithm)),
+  ];
 }
 
-/** Key types on file for the host, so that the server is asked for one of those first. */
-export function knownKeyTypes(files: readonly KnownHostsFile[], name: string): string[] {
-  const types = files
-    .flatMap((file) => parseKnownHosts(file))
-    .filter((entry) => entry.marker === '' && matchesHost(entry.patterns, name))
-    .map((entry) => entry.keyType);
-  return [...new Set(types)];
+/** The type of key that a signature algorithm is for. */
+function keyTypeFor(algorithm: string): string {
+  if (algorithm === 'rsa-sha2-256' || algorithm === 'rsa-sha2-512') return 'ssh-rsa';
+  return algorithm.replace(/^webauthn-/, '');
 }
 
 /** `SHA256:…` as ssh-keygen prints it. */
@@ -65,70 +121,99 @@ export function fingerprint(key: Buffer): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 }
 
-/** The key type that a public key blob names, e.g. `ssh-ed25519`. */
-export function keyTypeOf(key: Buffer): string {
-  const length = key.length >= 4 ? key.readUInt32BE(0) : 0;
-  return key.toString('latin1', 4, 4 + Math.min(length, 64));
-}
-
 /** A key in words, e.g. `ssh-ed25519 SHA256:…`. */
 export function describeHostKey(key: Buffer): string {
   return `${keyTypeOf(key)} ${fingerprint(key)}`;
 }
 
-/** The line to add for a host whose key the user accepted. */
-export function knownHostsLine(name: string, key: Buffer): string {
-  return `${name} ${keyTypeOf(key)} ${key.toString('base64')}\n`;
+/** The line to add for a host whose key was accepted; `hashed` hides the host's name as HashKnownHosts does. */
+export function knownHostsLine(name: string, key: Buffer, hashed = false): string {
+  const shown = hashed ? hashName(name, randomBytes(saltBytes)) : name;
+  return `${shown} ${keyTypeOf(key)} ${key.toString('base64')}\n`;
 }
 
-function judge(entries: readonly KnownHostsEntry[], name: string, key: Buffer): HostKeyLookup {
-  const ours = entries.filter((entry) => matchesHost(entry.patterns, name));
-  const hasAuthority = ours.some((entry) => entry.marker === '@cert-authority');
-  const plain = ours.filter((entry) => entry.marker === '');
-  const find = (found: readonly KnownHostsEntry[]): KnownHostsEntry | undefined =>
-    found.find((entry) => entry.key.equals(key));
-  const revoked = find(ours.filter((entry) => entry.marker === '@revoked'));
-  if (revoked !== undefined) return { verdict: 'revoked', where: revoked.where, hasAuthority };
-  const known = find(plain);
-  if (known !== undefined) return { verdict: 'known', where: known.where, hasAuthority };
-  const other = plain[0];
-  if (other !== undefined) return { verdict: 'changed', where: other.where, hasAuthority };
-  return { verdict: 'unknown', where: undefined, hasAuthority };
+/** A line whose host is not one we look for, or blank. */
+export const otherHost = 'other host';
+/** A line that cannot be read. */
+export const unreadable = 'unreadable';
+
+/** What a line says about `name`. The key is only looked at when the line names the host. */
+export function readKnownHostsLine(
+  line: string,
+  name: string,
+  where: string,
+): KnownHostsEntry | typeof otherHost | typeof unreadable {
+  const words = line.split('\0', 1)[0]!.split(/[ \t]+/);
+  if (words[0] === '') words.shift();
+  const first = words[0] ?? '';
+  if (first === '' || first.startsWith('#')) return otherHost;
+  const marker = first.startsWith('@') ? first : '';
+  if (!isMarker(marker)) return unreadable;
+  const [hosts = '', keyType = '', base64 = ''] = marker === '' ? words : words.slice(1);
+  const isMatch = matchesHost(hosts, name);
+  if (isMatch === undefined) return unreadable;
+  if (!isMatch) return otherHost;
+  const key = decodeBase64(base64);
+  if (key === undefined || !isPublicKeyBlob(key)) return unreadable;
+  if (keyTypeOf(key) !== keyTypeFor(keyType)) return unreadable;
+  return { marker, keyType: keyTypeOf(key), key, where };
 }
 
-/** Lines that OpenSSH would skip (comments, broken ones) are skipped here, too. */
-function parseKnownHosts(file: KnownHostsFile): KnownHostsEntry[] {
-  const entries: KnownHostsEntry[] = [];
-  for (const [index, line] of file.text.split('\n').entries()) {
-    const words = line.trim().split(/[ \t]+/);
-    const marker = words[0]?.startsWith('@') === true ? words.shift() : '';
-    const [patterns, keyType, base64] = words;
-    if (patterns === undefined || patterns.startsWith('#')) continue;
-    if (keyType === undefined || base64 === undefined) continue;
-    if (marker !== '' && marker !== '@revoked' && marker !== '@cert-authority') continue;
-    const key = Buffer.from(base64, 'base64');
-    if (keyTypeOf(key) !== keyType) continue;
-    entries.push({ marker, patterns, keyType, key, where: `${file.path}:${index + 1}` });
-  }
-  return entries;
+/** Whether a line's host is written as a hash. */
+export function isHashedLine(line: string): boolean {
+  return line.startsWith(hashMagic);
 }
 
-/** A hashed name (`|1|salt|hash`) or a comma list of patterns, of which a negated one excludes the host. */
-function matchesHost(patterns: string, name: string): boolean {
-  if (patterns.startsWith('|1|')) {
-    const [salt, hash] = patterns.slice(3).split('|');
-    if (salt === undefined || hash === undefined) return false;
-    const expected = Buffer.from(hash, 'base64');
-    return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest().equals(expected);
-  }
+function isMarker(text: string): text is KnownHostsEntry['marker'] {
+  return text === '' || text === '@revoked' || text === '@cert-authority';
+}
+
+/** A hashed name or a comma list of patterns; undefined for a hash that cannot be one. */
+function matchesHost(hosts: string, name: string): boolean | undefined {
+  if (!hosts.startsWith('|')) return matchesPatterns(hosts, name);
+  const salt = hosts.startsWith(hashMagic) ? decodeBase64(hosts.split('|')[2] ?? '') : undefined;
+  if (salt?.length !== saltBytes) return undefined;
+  return hashName(name, salt) === hosts;
+}
+
+const hashMagic = '|1|';
+/** As long as the digest. */
+const saltBytes = 20;
+
+function hashName(name: string, salt: Buffer): string {
+  const hash = createHmac('sha1', salt).update(name, 'latin1').digest('base64');
+  return `${hashMagic}${salt.toString('base64')}|${hash}`;
+}
+
+/** OpenSSH gives up on a list with a pattern of this many characters. */
+const tooLongPattern = 1023;
+
+/** One negated pattern that matches excludes the host, whatever else does. */
+function matchesPatterns(patterns: string, name: string): boolean {
   let matched = false;
-  for (const pattern of patterns.toLowerCase().split(',')) {
-    const negated = pattern.startsWith('!');
-    if (!matchesPattern(name, negated ? pattern.slice(1) : pattern)) continue;
+  for (const one of patterns.split(',')) {
+    const negated = one.startsWith('!');
+    const pattern = negated ? one.slice(1) : one;
+    if (pattern.length >= tooLongPattern) return false;
+    if (
+      !matchesPattern(
+        name,
+        pattern.replace(/[A-Z]/g, (letter) => letter.toLowerCase()),
+      )
+    )
+      continue;
     if (negated) return false;
     matched = true;
   }
   return matched;
+}
+
+/** As strict as OpenSSH, where Node overlooks what is wrong; undefined when it is no base64. */
+function decodeBase64(text: string): Buffer | undefined {
+  // OpenSSH overlooks blanks, such as the carriage return of a file from Windows.
+  const compact = text.replace(/[\v\f\r]+/g, '');
+  const bytes = Buffer.from(compact, 'base64');
+  return bytes.toString('base64') === compact ? bytes : undefined;
 }
 
 /** ssh_config(5) PATTERNS: `*` is any text, `?` any character. Linear: no regular expression is built. */
