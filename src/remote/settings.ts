@@ -12,7 +12,8 @@ import {
 } from 'jsonc-parser';
 import * as v from 'valibot';
 import { UserError } from '../base/errors.ts';
-import { isSafeHostName, listHosts } from './sshConfig.ts';
+import { listHosts } from './sshConfig.ts';
+import { isSafeHostName } from './sshDestination.ts';
 import type { Node } from './node.ts';
 
 const nodeSchema = v.object({

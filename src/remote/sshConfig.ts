@@ -1,16 +1,30 @@
 // ~/.ssh/config → the hosts it names, and for one host what OpenSSH would do to reach it.
 //
 // `ssh -G` is the resolver: it knows Include, Match and every default. It runs `Match exec`, so it is only
-// ever pointed at the user's own file, and only asked about validated names.
+// ever pointed at the user's own file, and only asked about validated names. Without the program `ssh` the files
+// are read here.
 
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
-import { homedir, hostname, userInfo } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import SSHConfig from 'ssh-config';
 import { UserError } from '../base/errors.ts';
-import { matchesPattern } from './knownHosts.ts';
+import { readHostOptions, unusedKeywords, type ConfigFile } from './sshConfigFile.ts';
+import {
+  decode,
+  expandGlob,
+  expandHome,
+  readConfigLines,
+  splitWords,
+  type ConfigLine,
+} from './sshConfigLines.ts';
+import {
+  badName,
+  formatDestination,
+  isSafeHostName,
+  parseDestination,
+  type Destination,
+} from './sshDestination.ts';
 
 /** How to reach one host, with all tokens expanded. */
 export interface SshTarget {
@@ -32,6 +46,8 @@ export interface SshTarget {
   readonly proxyJump: readonly string[];
   readonly proxyCommand: string | undefined;
   readonly connectTimeoutMs: number | undefined;
+  /** Ways to log in that the configuration leaves (RFC 4252 names); undefined: all. */
+  readonly loginMethods?: readonly string[] | undefined;
   /** Certificates to log in with; the default ones beside the identity files are not listed. */
   readonly certificateFiles: readonly string[];
   /** How long a silent connection is left alone before it is asked for a sign of life; undefined: not said. */
@@ -49,86 +65,51 @@ export interface SshConfigOptions {
   readonly sshPath?: string;
 }
 
-/** Deepest Include chain that OpenSSH follows. */
-const maxIncludeDepth = 16;
-const maxConfigBytes = 1 << 20;
-
+/** The user's own file, as ssh finds it: in the home directory of the account, whatever $HOME says. */
 export function defaultConfigFile(): string {
-  return join(homedir(), '.ssh', 'config');
+  return join(userInfo().homedir, '.ssh', 'config');
+}
+
+function systemConfigFile(): string {
+  return process.platform === 'win32'
+    ? join(process.env['ProgramData'] ?? 'C:\\ProgramData', 'ssh', 'ssh_config')
+    : '/etc/ssh/ssh_config';
 }
 
 /**
  * The hosts that the file and its includes name without wildcards, in order. A missing file is an empty
- * list; an unreadable one is a UserError `ssh.configUnreadable`.
+ * list, and includes that cannot be read are left out. Errors: `ssh.configUnreadable`.
  */
 export async function listHosts(configFile: string = defaultConfigFile()): Promise<string[]> {
   const hosts = new Set<string>();
-  await collectHosts(configFile, dirname(configFile), hosts, 0);
-  return [...hosts];
-}
-
-async function collectHosts(
-  file: string,
-  base: string,
-  hosts: Set<string>,
-  depth: number,
-): Promise<void> {
-  if (depth > maxIncludeDepth) return;
-  for (const line of SSHConfig.parse(await readConfig(file))) {
-    if (!('param' in line)) continue;
-    const values = wordsOf(line.value);
-    const keyword = line.param.toLowerCase();
-    if (keyword === 'host') {
-      for (const name of values) if (isPlainHostName(name)) hosts.add(name);
-    } else if (keyword === 'include') {
-      for (const pattern of values) {
-        const path = expandHome(pattern);
-        for (const included of await expandGlob(isAbsolute(path) ? path : join(base, path))) {
-          await collectHosts(included, base, hosts, depth + 1);
+  const files = new Set<string>();
+  const collect = async (lines: readonly ConfigLine[]): Promise<void> => {
+    for (const line of lines) {
+      const words = splitWords(line.value) ?? [];
+      if (line.keyword === 'host') {
+        for (const name of words) if (isPlainHostName(name)) hosts.add(name);
+      } else if (line.keyword === 'include') {
+        for (const path of await includedFiles(words)) {
+          // A file in a circle, or included twice, names the same hosts again.
+          if (files.has(path)) continue;
+          files.add(path);
+          await collect(await readConfigLines(path).catch(() => []));
         }
       }
     }
-  }
+  };
+  await collect(await readConfigLines(configFile));
+  return [...hosts];
 }
 
-/** The files an absolute path with `*` and `?` stands for, sorted, as glob(3) does for Include. */
-async function expandGlob(path: string): Promise<string[]> {
-  let found = ['/'];
-  for (const segment of path.split('/').filter((part) => part !== '')) {
-    if (!/[*?]/.test(segment)) {
-      found = found.map((parent) => join(parent, segment));
-      continue;
-    }
-    const lists = await Promise.all(
-      found.map(async (parent) => {
-        // A directory that is missing or unreadable holds no match, as for glob(3).
-        const names = await readdir(parent).catch(() => []);
-        return names
-          .filter((name) => !name.startsWith('.') && matchesPattern(name, segment))
-          .sort()
-          .map((name) => join(parent, name));
-      }),
-    );
-    found = lists.flat();
-  }
-  return found;
-}
-
-async function readConfig(file: string): Promise<string> {
-  try {
-    const text = await readFile(file, 'utf8');
-    return text.length > maxConfigBytes ? text.slice(0, maxConfigBytes) : text;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
-    throw new UserError('ssh.configUnreadable', `The ssh configuration ${file} cannot be read.`, {
-      hint: 'Check that it is a file you may read.',
-      cause: error,
-    });
-  }
-}
-
-function wordsOf(value: string | readonly { val: string }[]): string[] {
-  return typeof value === 'string' ? [value] : value.map((word) => word.val);
+async function includedFiles(patterns: readonly string[]): Promise<string[]> {
+  const paths = patterns.map((pattern) => expandHome(decode(pattern)));
+  const found = await Promise.all(
+    paths.map((path) =>
+      expandGlob(isAbsolute(path) ? path : join(dirname(defaultConfigFile()), path)),
+    ),
+  );
+  return found.flat();
 }
 
 function isPlainHostName(name: string): boolean {
@@ -136,25 +117,54 @@ function isPlainHostName(name: string): boolean {
 }
 
 /**
- * Whether a name may be handed to `ssh` at all. A settings file may come from elsewhere: a name that
- * begins with `-` would be an option, and shells must never see anything but these characters (T-22).
+ * How to reach a host, as OpenSSH would: what `ssh -G` says, or where there is no `ssh`, what the files say.
+ * `alias` may be anything `parseDestination` reads, e.g. a hop of a ProxyJump. Errors: `node.badName`,
+ * `ssh.configInvalid`, `ssh.configUnreadable`.
  */
-export function isSafeHostName(name: string): boolean {
-  return name.length <= 255 && /^[A-Za-z0-9_%[\]:.@][A-Za-z0-9_%[\]:.@-]*$/.test(name);
-}
-
-/** Asks `ssh -G` how to reach a host. Errors: `node.badName`, `ssh.noClient`, `ssh.configInvalid`. */
 export async function resolveHost(alias: string, options: SshConfigOptions): Promise<SshTarget> {
-  if (!isSafeHostName(alias)) {
-    throw new UserError('node.badName', `"${alias.slice(0, 80)}" is not a valid host name.`, {
-      hint: 'Use letters, digits, dots, colons, hyphens and underscores.',
-    });
+  const destination = parseDestination(alias);
+  if (destination === undefined) throw badName(alias);
+  try {
+    return parseTarget(alias, await askSsh(destination, options));
+  } catch (error) {
+    if (!(error instanceof NoSsh)) throw error;
+    return readTarget(alias, destination, options);
   }
-  return parseTarget(alias, await askSsh(alias, options));
 }
 
-function askSsh(alias: string, options: SshConfigOptions): Promise<string> {
-  const args = ['-G', '-T', ...(options.configFile ? ['-F', options.configFile] : []), '--', alias];
+/** Without the program `ssh`: a subset, see sshConfigFile.ts. */
+async function readTarget(
+  alias: string,
+  destination: Destination,
+  { configFile, sshPath }: SshConfigOptions,
+): Promise<SshTarget> {
+  const files: ConfigFile[] =
+    configFile === undefined
+      ? [
+          { path: defaultConfigFile(), isUsers: true, checkOwner: true },
+          { path: systemConfigFile(), isUsers: false, checkOwner: false },
+        ]
+      : [{ path: configFile, isUsers: true, checkOwner: false }];
+  const { values, unsupported } = await readHostOptions(destination, files);
+  const missing =
+    sshPath === undefined ? [] : [`the program ${sshPath}, which was not found or cannot run`];
+  return targetOf(alias, values, [...missing, ...unsupported]);
+}
+
+/** The program `ssh` is not there. */
+class NoSsh extends Error {}
+
+function askSsh(destination: Destination, options: SshConfigOptions): Promise<string> {
+  const { user, host, port } = destination;
+  const args = [
+    '-G',
+    '-T',
+    ...(options.configFile === undefined ? [] : ['-F', options.configFile]),
+    ...(user === undefined ? [] : ['-l', user]),
+    ...(port === undefined ? [] : ['-p', String(port)]),
+    '--',
+    host,
+  ];
   return new Promise((resolve, reject) => {
     execFile(
       options.sshPath ?? 'ssh',
@@ -162,19 +172,14 @@ function askSsh(alias: string, options: SshConfigOptions): Promise<string> {
       { timeout: 10_000, maxBuffer: 4 << 20 },
       (error, stdout, stderr) => {
         if (error === null) resolve(stdout);
-        else reject(sshFailure(alias, error, stderr));
+        else reject(sshFailure(host, error, stderr));
       },
     );
   });
 }
 
-function sshFailure(alias: string, error: Error & { code?: unknown }, stderr: string): UserError {
-  if (error.code === 'ENOENT') {
-    return new UserError('ssh.noClient', 'The program "ssh" was not found on this machine.', {
-      hint: 'Install OpenSSH (Debian: apt install openssh-client), then try again.',
-      cause: error,
-    });
-  }
+function sshFailure(alias: string, error: Error & { code?: unknown }, stderr: string): Error {
+  if (error.code === 'ENOENT' || error.code === 'EACCES') return new NoSsh();
   const reason = stderr.trim().split('\n').at(-1) ?? error.message;
   return new UserError(
     'ssh.configInvalid',
@@ -190,50 +195,92 @@ export function parseTarget(alias: string, output: string): SshTarget {
     const space = line.indexOf(' ');
     if (space < 0) continue;
     const keyword = line.slice(0, space);
-    values.set(keyword, [...(values.get(keyword) ?? []), line.slice(space + 1).trim()]);
+    const value = line.slice(space + 1).trim();
+    // The lists of known_hosts files are the only ones on one line; their names are not quoted there.
+    const found = keyword.endsWith('knownhostsfile') ? value.split(/\s+/) : [value];
+    values.set(keyword, [...(values.get(keyword) ?? []), ...found]);
   }
-  const first = (keyword: string): string | undefined => values.get(keyword)?.[0];
+  return targetOf(alias, values, unusedOf(values));
+}
+
+/** Of what `ssh -G` says, what is set and not acted upon. It prints the defaults of algorithms as well. */
+function unusedOf(values: ReadonlyMap<string, readonly string[]>): string[] {
+  return Object.entries(unusedKeywords)
+    .filter(([keyword, [, ...harmless]]) => {
+      const value = values.get(keyword)?.[0]?.toLowerCase();
+      return value !== undefined && !/algorithms$|^(ciphers|macs)$/.test(keyword)
+        ? !harmless.includes(value)
+        : false;
+    })
+    .map(([, [name]]) => name);
+}
+
+/** Options by keyword → what they mean for a connection, with ssh's defaults for those that are not said. */
+function targetOf(
+  alias: string,
+  values: ReadonlyMap<string, readonly string[]>,
+  unsupported: readonly string[],
+): SshTarget {
+  const destination = parseDestination(alias);
+  const all = (keyword: string): readonly string[] => values.get(keyword) ?? [];
+  const first = (keyword: string): string | undefined => all(keyword)[0];
   const jump = first('proxyjump');
-  const names = {
-    alias,
-    host: first('hostname') ?? alias,
+  const proxyCommand = first('proxycommand');
+  const host = first('hostname') ?? alias;
+  const names: TokenNames = {
+    alias: destination?.host ?? alias,
+    host,
     port: Number(first('port') ?? 22),
     user: first('user') ?? userInfo().username,
-    jump: jump === 'none' ? undefined : jump,
-    hostKeyAlias: undefined as string | undefined,
+    jump: isNone(jump) ? undefined : jump,
+    hostKeyAlias: first('hostkeyalias'),
   };
-  names.hostKeyAlias = first('hostkeyalias');
   const expand = (text: string): string => expandTokens(text, names);
-  const files = (keyword: string): string[] =>
-    (values.get(keyword) ?? [])
-      .flatMap((value) => value.split(/\s+/))
-      .filter((value) => value !== '' && value !== 'none')
-      .map(expand);
-  const proxyCommand = first('proxycommand');
+  const files = (keyword: string, defaults: readonly string[]): string[] => {
+    const said = all(keyword);
+    return (said.length === 0 ? defaults : said).filter((file) => !isNone(file)).map(expand);
+  };
   const timeout = Number(first('connecttimeout'));
   const aliveInterval = Number(first('serveraliveinterval'));
-  const aliveCount = Number(first('serveralivecountmax'));
+  const aliveCount = Number(first('serveralivecountmax') ?? 3);
   return {
     alias,
-    host: names.host,
+    host,
     port: names.port,
     user: names.user,
-    identityFiles: (values.get('identityfile') ?? []).filter((f) => f !== 'none').map(expand),
-    identitiesOnly: first('identitiesonly') === 'yes',
+    identityFiles: files('identityfile', defaultIdentityFiles),
+    identitiesOnly: /^(yes|true)$/.test(first('identitiesonly') ?? ''),
     agentSocket: agentSocket(first('identityagent'), expand),
     hostKeyAlias: names.hostKeyAlias === undefined ? undefined : expand(names.hostKeyAlias),
-    userKnownHostsFiles: files('userknownhostsfile'),
-    globalKnownHostsFiles: files('globalknownhostsfile'),
+    userKnownHostsFiles: files('userknownhostsfile', defaultUserKnownHosts),
+    globalKnownHostsFiles: files('globalknownhostsfile', defaultGlobalKnownHosts),
     strictHostKeyChecking: strictness(first('stricthostkeychecking')),
-    proxyJump: names.jump === undefined ? [] : names.jump.split(','),
+    proxyJump: names.jump === undefined ? [] : names.jump.split(',').map(plainHop),
     proxyCommand:
-      proxyCommand === undefined || proxyCommand === 'none' ? undefined : expand(proxyCommand),
+      proxyCommand === undefined || isNone(proxyCommand) ? undefined : expand(proxyCommand),
     connectTimeoutMs: timeout > 0 ? timeout * 1000 : undefined,
-    certificateFiles: (values.get('certificatefile') ?? []).filter((f) => f !== 'none').map(expand),
+    loginMethods: loginMethods(first),
+    certificateFiles: files('certificatefile', []),
     serverAliveIntervalMs: aliveInterval > 0 ? aliveInterval * 1000 : undefined,
     serverAliveCountMax: aliveInterval > 0 && aliveCount > 0 ? aliveCount : undefined,
-    unsupported: [],
+    unsupported,
   };
+}
+
+const defaultIdentityFiles = ['rsa', 'ecdsa', 'ecdsa_sk', 'ed25519', 'ed25519_sk'].map(
+  (type) => `~/.ssh/id_${type}`,
+);
+const defaultUserKnownHosts = ['~/.ssh/known_hosts', '~/.ssh/known_hosts2'];
+const defaultGlobalKnownHosts = ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'];
+
+function isNone(value: string | undefined): boolean {
+  return value === undefined || value.toLowerCase() === 'none';
+}
+
+/** `ssh -G` puts brackets around addresses; as an alias they stand without. */
+function plainHop(hop: string): string {
+  const destination = parseDestination(hop);
+  return destination === undefined ? hop : formatDestination(destination);
 }
 
 function strictness(value: string | undefined): SshTarget['strictHostKeyChecking'] {
@@ -241,6 +288,23 @@ function strictness(value: string | undefined): SshTarget['strictHostKeyChecking
   if (value === 'accept-new') return 'accept-new';
   if (value === 'false' || value === 'no' || value === 'off') return 'no';
   return 'ask';
+}
+
+function loginMethods(first: (keyword: string) => string | undefined): string[] | undefined {
+  const preferred = first('preferredauthentications')?.split(',');
+  const off = [
+    ['pubkeyauthentication', 'publickey'],
+    ['kbdinteractiveauthentication', 'keyboard-interactive'],
+    ['passwordauthentication', 'password'],
+  ].flatMap(([keyword = '', method = '']) => (isOff(first(keyword)) ? [method] : []));
+  if (preferred === undefined && off.length === 0) return undefined;
+  const all = preferred ?? ['publickey', 'keyboard-interactive', 'password'];
+  return all.filter((method) => !off.includes(method));
+}
+
+/** `ssh -G` says `false` of some and `no` of others. */
+function isOff(value: string | undefined): boolean {
+  return value === 'no' || value === 'false';
 }
 
 function agentSocket(
@@ -284,11 +348,9 @@ export function expandTokens(text: string, names: TokenNames): string {
       .update(`${fullHost}${names.host}${names.port}${names.user}${names.jump ?? ''}`)
       .digest('hex'),
   };
-  return expandHome(text)
-    .replace(/\$\{(\w+)\}/g, (whole, name: string) => process.env[name] ?? whole)
-    .replace(/%(.)/g, (whole, token: string) => values[token] ?? whole);
-}
-
-function expandHome(path: string): string {
-  return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path;
+  return expandHome(text).replace(
+    /\$\{(\w+)\}|%(.)/g,
+    (whole, name: string | undefined, token: string) =>
+      (name === undefined ? values[token] : process.env[name]) ?? whole,
+  );
 }
