@@ -14,26 +14,40 @@ export interface TestSshd {
   config(lines?: string): Promise<string>;
   /** Replaces the known_hosts file. */
   knownHosts(text: string): Promise<void>;
-  /** `[127.0.0.1]:port type base64` of the server's key. */
+  /** `[127.0.0.1]:port type base64` of the server's (first) key. */
   readonly hostKeyLine: string;
+  /** The public key blobs, by type as in `ssh-ed25519`. */
+  readonly hostKeys: ReadonlyMap<string, Buffer>;
   /** What sshd logged so far. */
   log(): Promise<string>;
   readonly process: ChildProcess;
   stop(): Promise<void>;
 }
 
-export async function startSshd(options: { readonly config?: string } = {}): Promise<TestSshd> {
+export type HostKeyKind = 'ed25519' | 'ecdsa' | 'rsa';
+
+export interface SshdOptions {
+  /** Further lines of sshd_config. */
+  readonly config?: string;
+  /** Default: ed25519. The first one's file is `host`. */
+  readonly hostKeys?: readonly HostKeyKind[];
+}
+
+export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
   const dir = await mkdtemp(join(tmpdir(), 'faultline-sshd-'));
   const port = await freePort();
-  for (const name of ['host', 'client', 'other']) {
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(dir, name)]);
-  }
+  const kinds = options.hostKeys ?? ['ed25519'];
+  const hostFiles = kinds.map((kind, index) => (index === 0 ? 'host' : `host-${kind}`));
+  const makeKey = (name: string, kind: HostKeyKind): Buffer =>
+    execFileSync('ssh-keygen', ['-q', '-t', kind, '-N', '', '-f', join(dir, name)]);
+  for (const name of ['client', 'other']) makeKey(name, 'ed25519');
+  for (const [index, kind] of kinds.entries()) makeKey(hostFiles[index]!, kind);
   // sshd wants its privilege separation directory, which Debian makes at boot only.
   await mkdir('/run/sshd', { recursive: true }).catch(() => undefined);
   await writeFile(
     join(dir, 'sshd_config'),
     `ListenAddress 127.0.0.1:${port}
-HostKey ${dir}/host
+${hostFiles.map((name) => `HostKey ${dir}/${name}`).join('\n')}
 PidFile none
 AuthorizedKeysFile ${dir}/client.pub
 StrictModes no
@@ -55,14 +69,20 @@ ${options.config ?? ''}
   await eventually(async () => {
     if (!(await log()).includes('Server listening')) throw new Error('sshd does not listen');
   }, 10_000);
-  const hostKey = (await readFile(join(dir, 'host.pub'), 'utf8')).split(' ').slice(0, 2).join(' ');
-  const hostKeyLine = `[127.0.0.1]:${port} ${hostKey}`;
+  const publicKeys = await Promise.all(
+    hostFiles.map(async (name) => (await readFile(join(dir, `${name}.pub`), 'utf8')).split(' ')),
+  );
+  const hostKeys = new Map(
+    publicKeys.map(([type = '', base64 = '']) => [type, Buffer.from(base64, 'base64')]),
+  );
+  const hostKeyLine = `[127.0.0.1]:${port} ${publicKeys[0]!.slice(0, 2).join(' ')}`;
   const knownHosts = (text: string): Promise<void> => writeFile(join(dir, 'known_hosts'), text);
   await knownHosts(`${hostKeyLine}\n`);
   return {
     dir,
     port,
     hostKeyLine,
+    hostKeys,
     log,
     knownHosts,
     process: child,
