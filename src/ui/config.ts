@@ -1,31 +1,49 @@
 // The only reader of our settings.
 
 import * as vscode from 'vscode';
-import { parseNodes, SettingError } from '../remote/settings.ts';
-import { UserError } from '../base/errors.ts';
+import { expandHome } from '../remote/sshConfigLines.ts';
+import { readNodeSettings, type SettingError } from '../remote/settings.ts';
+import type { SshConfigOptions } from '../remote/sshConfig.ts';
 import type { Node } from '../remote/node.ts';
 
 export interface Config {
   readonly nodes: readonly Node[];
+  /** One sentence for each entry of `faultline.nodes` that could not be read. */
+  readonly nodeProblems: readonly SettingError[];
   /** Undefined: OpenSSH's own default. */
   readonly sshConfigFile: string | undefined;
+  readonly ssh: SshConfigOptions;
+  readonly sshTransport: 'auto' | 'ssh2' | 'system';
 }
 
-/** Errors: `settings.invalid`, naming the entry. */
 export function readConfig(): Config {
   const settings = vscode.workspace.getConfiguration('faultline');
-  const configFile = settings.get<string>('ssh.configFile') ?? '';
-  try {
-    return {
-      nodes: parseNodes(settings.get<unknown>('nodes')),
-      sshConfigFile: configFile === '' ? undefined : configFile,
-    };
-  } catch (error) {
-    if (!(error instanceof SettingError)) throw error;
-    throw new UserError('settings.invalid', `In your settings: ${error.message}.`, {
-      hint: 'Correct that entry in settings.json.',
-    });
-  }
+  const configFile = expandedPath(settings.get<string>('ssh.configFile'));
+  const sshPath = expandedPath(settings.get<string>('ssh.path'));
+  const { nodes, problems } = readNodeSettings(nodeLists(settings));
+  return {
+    nodes,
+    nodeProblems: problems,
+    sshConfigFile: configFile,
+    ssh: { configFile, sshPath },
+    sshTransport: settings.get<Config['sshTransport']>('ssh.transport') ?? 'auto',
+  };
+}
+
+/** The user's list and the workspace's: they add up, and for a name in both the user's counts. */
+function nodeLists(
+  settings: vscode.WorkspaceConfiguration,
+): { readonly owner: string; readonly value: unknown }[] {
+  const found = settings.inspect<unknown>('nodes');
+  const users = { owner: 'your user settings', value: found?.globalValue };
+  if (!vscode.workspace.isTrusted) return [users];
+  const workspace = found?.workspaceFolderValue ?? found?.workspaceValue;
+  return [users, { owner: 'the settings of this workspace', value: workspace }];
+}
+
+/** `~/x` as people write it; undefined for an empty setting. */
+function expandedPath(path: string | undefined): string | undefined {
+  return path === undefined || path.trim() === '' ? undefined : expandHome(path.trim());
 }
 
 export function onDidChangeConfig(listener: () => void): vscode.Disposable {
