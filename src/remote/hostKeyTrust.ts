@@ -24,7 +24,7 @@ import type { SshTarget } from './sshConfig.ts';
 export { describeHostKey };
 
 /** What of a target decides on its host key. */
-export interface HostKeyTarget extends Pick<
+export type HostKeyTarget = Pick<
   SshTarget,
   | 'alias'
   | 'host'
@@ -33,12 +33,9 @@ export interface HostKeyTarget extends Pick<
   | 'userKnownHostsFiles'
   | 'globalKnownHostsFiles'
   | 'strictHostKeyChecking'
-> {
-  /** HashKnownHosts. */
-  readonly hashKnownHosts?: boolean;
-  /** CheckHostIP: the address must not have another key on file. */
-  readonly checkHostIp?: boolean;
-}
+  | 'hashKnownHosts'
+  | 'checkHostIp'
+>;
 
 export interface HostKeyTrustOptions {
   /** Fingerprints (`SHA256:…`) of unknown keys that the user has accepted: written down, then trusted. */
@@ -124,7 +121,7 @@ export class HostKeyTrust {
 
   /** OpenSSH would ask whether to go on; a key that is wrong for the address is refused here. */
   private async checkAddress(key: Buffer, address: string | undefined): Promise<void> {
-    if (this.target.checkHostIp !== true || address === undefined || isLoopback(address)) return;
+    if (!this.target.checkHostIp || address === undefined || isLoopback(address)) return;
     const { name } = hostNames(address, this.target.port);
     if (name === this.names.name) return;
     const names = { name, withoutPort: undefined };
@@ -145,7 +142,7 @@ export class HostKeyTrust {
 
   private async add(key: Buffer, file: string | undefined): Promise<void> {
     if (file === undefined) return;
-    const hashed = this.target.hashKnownHosts === true;
+    const hashed = this.target.hashKnownHosts;
     const question = this.question(key, file);
     try {
       await addKnownHost(file, { names: this.names, key, hashed });

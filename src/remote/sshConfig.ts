@@ -42,6 +42,10 @@ export interface SshTarget {
   readonly userKnownHostsFiles: readonly string[];
   readonly globalKnownHostsFiles: readonly string[];
   readonly strictHostKeyChecking: 'yes' | 'ask' | 'accept-new' | 'no';
+  /** Names are written to known_hosts as hashes. */
+  readonly hashKnownHosts: boolean;
+  /** The address must not have another key on file than the name. */
+  readonly checkHostIp: boolean;
   /** Aliases of the hosts to go through, nearest first. */
   readonly proxyJump: readonly string[];
   readonly proxyCommand: string | undefined;
@@ -249,12 +253,15 @@ function targetOf(
     port: names.port,
     user: names.user,
     identityFiles: files('identityfile', defaultIdentityFiles),
-    identitiesOnly: /^(yes|true)$/.test(first('identitiesonly') ?? ''),
+    identitiesOnly: isOn(first('identitiesonly')),
     agentSocket: agentSocket(first('identityagent'), expand),
-    hostKeyAlias: names.hostKeyAlias === undefined ? undefined : expand(names.hostKeyAlias),
+    // Taken as it is: ssh 9.2 expands no tokens there.
+    hostKeyAlias: names.hostKeyAlias,
     userKnownHostsFiles: files('userknownhostsfile', defaultUserKnownHosts),
     globalKnownHostsFiles: files('globalknownhostsfile', defaultGlobalKnownHosts),
     strictHostKeyChecking: strictness(first('stricthostkeychecking')),
+    hashKnownHosts: isOn(first('hashknownhosts')),
+    checkHostIp: isOn(first('checkhostip')),
     proxyJump: names.jump === undefined ? [] : names.jump.split(',').map(plainHop),
     proxyCommand:
       proxyCommand === undefined || isNone(proxyCommand) ? undefined : expand(proxyCommand),
@@ -272,6 +279,10 @@ const defaultIdentityFiles = ['rsa', 'ecdsa', 'ecdsa_sk', 'ed25519', 'ed25519_sk
 );
 const defaultUserKnownHosts = ['~/.ssh/known_hosts', '~/.ssh/known_hosts2'];
 const defaultGlobalKnownHosts = ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'];
+
+function isOn(value: string | undefined): boolean {
+  return value === 'yes' || value === 'true';
+}
 
 function isNone(value: string | undefined): boolean {
   return value === undefined || value.toLowerCase() === 'none';

@@ -50,6 +50,8 @@ async function check(
     userKnownHostsFiles: [file],
     globalKnownHostsFiles: [globalFile],
     strictHostKeyChecking: 'ask',
+    hashKnownHosts: false,
+    checkHostIp: false,
     ...options,
   };
   const trust = await HostKeyTrust.load(target, {
@@ -258,5 +260,7 @@ function targetWith(path: string): HostKeyTarget {
     userKnownHostsFiles: [path],
     globalKnownHostsFiles: [],
     strictHostKeyChecking: 'ask',
+    hashKnownHosts: false,
+    checkHostIp: false,
   };
 }

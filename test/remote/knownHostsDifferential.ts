@@ -361,6 +361,7 @@ async function askOurs(
       globalKnownHostsFiles: files.slice(2),
       strictHostKeyChecking: mode,
       hashKnownHosts: false,
+      checkHostIp: false,
     },
     { accepted: new Set(), canAsk: false, onDidAdd: () => (isAdded = true) },
   );

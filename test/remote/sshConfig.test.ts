@@ -63,7 +63,9 @@ Host web
   UserKnownHostsFile /a /b
   StrictHostKeyChecking accept-new
   ProxyJump one,two
-  HostKeyAlias web-alias
+  HostKeyAlias %h-alias
+  HashKnownHosts yes
+  CheckHostIP yes
   ConnectTimeout 7
   IdentityAgent none
   CertificateFile ~/.ssh/k-cert.pub
@@ -81,10 +83,12 @@ Host web
         identityFiles: [join(homedir(), '.ssh', '10.0.0.7_me')],
         identitiesOnly: true,
         agentSocket: undefined,
-        hostKeyAlias: 'web-alias',
+        hostKeyAlias: '%h-alias',
         userKnownHostsFiles: ['/a', '/b'],
         globalKnownHostsFiles: [],
         strictHostKeyChecking: 'accept-new',
+        hashKnownHosts: true,
+        checkHostIp: true,
         proxyJump: ['one', 'two'],
         proxyCommand: undefined,
         connectTimeoutMs: 7000,
