@@ -29,6 +29,7 @@ const usage = `Usage: faultline COMMAND [ARGUMENT…] [--settings FILE] [--ssh-c
   env NODE [--out FILE]               snapshot of an environment
   env diff A B                        what differs (node, snapshot file or run:ID); exit 1 when it does
   logs [NODE…] [--context ID] [--grep TEXT] [--since T] [--until T] [--level L] [--follow]
+       [--time utc|local|node]        in whose zone times are shown (default utc)
   run NODE [--cwd D] [--env K=V]… [--python P] -- CMD ARG…
   runs [NODE…] [--failed]             recorded runs, newest first
   show RUN                            a whole run record

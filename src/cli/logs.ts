@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream';
 import { toDisplay } from '../base/displayText.ts';
 import { describeError } from '../base/errors.ts';
 import type { Node } from '../remote/node.ts';
+import { isTimeDisplay, timeDisplays, type TimeDisplay } from '../base/time.ts';
 import { lateMark, orderUnknownMark } from '../log/entryText.ts';
 import { LiveLog, type LiveItem, type LiveNode } from '../log/liveLog.ts';
 import { isLevel, levels, toJson, type LogEntry, type MergedEntry } from '../log/logEntry.ts';
@@ -15,31 +16,44 @@ import { parseWhen } from '../log/timestamp.ts';
 import { exitCodes, selectNodes, wrongUse, type CliCommand, type CliContext } from './context.ts';
 
 /**
- * `faultline logs [NODE…] [--context ID] [--grep TEXT] [--since T] [--until T] [--level L] [--follow]`
+ * `faultline logs [NODE…] [--context ID] [--grep TEXT] [--since T] [--until T] [--level L] [--follow]
+ *   [--time utc|local|node]`
  *
  * Prints entries in corrected order: as NDJSON with `--json`, else through pino-pretty, in colour on a
  * terminal. What a reader should know besides goes to stderr.
  */
 export const logsCommand: CliCommand = async (args, context) => {
-  const { names, query, isFollow } = parseLogArgs(args, Date.now());
+  const { names, query, isFollow, times } = parseLogArgs(args, Date.now());
   const nodes = chooseNodes(names, context.access.nodes);
-  return isFollow ? follow(nodes, query, context) : search(nodes, query, context);
+  const write = entryWriter(context, times);
+  return isFollow ? follow(nodes, query, write, context) : search(nodes, query, write, context);
 };
 
 interface LogArgs {
   readonly names: readonly string[];
   readonly query: LogQuery;
   readonly isFollow: boolean;
+  /** In whose zone times are shown; JSON is in UTC always. */
+  readonly times: TimeDisplay;
 }
 
 export function parseLogArgs(args: readonly string[], now: number): LogArgs {
   const { values, positionals } = parse(args);
-  const { context: contextId, grep: text, level, follow: isFollow = false } = values;
+  const {
+    context: contextId,
+    grep: text,
+    level,
+    follow: isFollow = false,
+    time: times = 'utc',
+  } = values;
   if (level !== undefined && !isLevel(level)) {
     throw wrongUse(`There is no level "${level}".`, `Levels are ${levels.join(', ')}.`);
   }
   if (isFollow && (values.since !== undefined || values.until !== undefined)) {
     throw wrongUse('--follow shows what is written from now on: leave --since and --until out.');
+  }
+  if (!isTimeDisplay(times)) {
+    throw wrongUse(`--time "${times}" is no zone.`, `Write one of ${timeDisplays.join(', ')}.`);
   }
   const since = readTime('--since', values.since, now);
   const until = readTime('--until', values.until, now);
@@ -55,7 +69,7 @@ export function parseLogArgs(args: readonly string[], now: number): LogArgs {
   } catch (error) {
     throw wrongUse(describeError(error));
   }
-  return { names: positionals, query, isFollow };
+  return { names: positionals, query, isFollow, times };
 }
 
 function parse(args: readonly string[]) {
@@ -70,6 +84,7 @@ function parse(args: readonly string[]) {
         until: { type: 'string' },
         level: { type: 'string' },
         follow: { type: 'boolean' },
+        time: { type: 'string' },
       },
     });
   } catch (error) {
@@ -103,10 +118,10 @@ function chooseNodes(names: readonly string[], nodes: readonly Node[]): readonly
 async function search(
   nodes: readonly Node[],
   query: LogQuery,
+  write: EntryWriter,
   context: CliContext,
 ): Promise<number> {
   const result = await searchNodes(context.access, nodes, query, {}, context.signal);
-  const write = entryWriter(context);
   for (const entry of result.entries) {
     if (context.signal.aborted) break;
     await write(entry);
@@ -128,10 +143,10 @@ async function search(
 async function follow(
   nodes: readonly Node[],
   query: LogQuery,
+  write: EntryWriter,
   context: CliContext,
 ): Promise<number> {
   const live = new LiveLog(context.access);
-  const write = entryWriter(context);
   const failed = new Set<string>();
   let written = Promise.resolve();
   live.onDidAdd((items) => {
@@ -193,7 +208,7 @@ type PrintableEntry = LogEntry &
   Partial<Pick<MergedEntry, 'orderUnknown'>> & { readonly isLate?: boolean };
 type EntryWriter = (entry: PrintableEntry) => Promise<void>;
 
-function entryWriter({ stdout, json }: CliContext): EntryWriter {
+function entryWriter({ stdout, json }: CliContext, times: TimeDisplay): EntryWriter {
   if (json) {
     return (entry) => {
       const record =
@@ -202,7 +217,7 @@ function entryWriter({ stdout, json }: CliContext): EntryWriter {
     };
   }
   const isTerminal = 'isTTY' in stdout && stdout.isTTY === true;
-  const render = entryRenderer({ colorize: isTerminal && !process.env['NO_COLOR'] });
+  const render = entryRenderer({ colorize: isTerminal && !process.env['NO_COLOR'], times });
   return (entry) => {
     const marks = [
       ...(entry.orderUnknown === true ? [orderUnknownMark] : []),

@@ -1,11 +1,10 @@
 // Lines of one file → entries with their continuation lines.
 
-import type { EpochMs } from '../base/time.ts';
+import { maxEpochMs, type EpochMs, type UtcOffsetMinutes } from '../base/time.ts';
 import type { ClockOffset } from '../remote/node.ts';
 import { startsTrace, TraceTracker } from './continuation.ts';
 import { findRunId, parseLine, type ParsedLine } from './detect.ts';
 import type { LogEntry } from './logEntry.ts';
-import type { UtcOffsetMinutes } from './timestamp.ts';
 
 /** Where an entry's lines come from, and how its time is to be read and corrected. */
 export interface LineOrigin {
@@ -97,6 +96,7 @@ function toEntry(open: OpenEntry, origin: LineOrigin): LogEntry {
     nodeTime: parsed?.nodeTime,
     time: correct(parsed?.nodeTime, origin.clock),
     errorMs: origin.clock?.errorMs,
+    zone: origin.zone,
     level: parsed?.level,
     contextId: parsed?.contextId,
     runId: findRunId(raw),
@@ -109,5 +109,7 @@ function toEntry(open: OpenEntry, origin: LineOrigin): LogEntry {
 /** Node's time → ours. Kept to whole microseconds, as the lines have them. */
 function correct(time: EpochMs | undefined, clock: ClockOffset | undefined): EpochMs | undefined {
   if (time === undefined || clock === undefined) return time;
-  return Math.round((time - clock.offsetMs) * 1000) / 1000;
+  const corrected = Math.round((time - clock.offsetMs) * 1000) / 1000;
+  // A clock that is off by more than a calendar holds: its entries stand at the calendar's end.
+  return Math.max(-maxEpochMs, Math.min(maxEpochMs, corrected));
 }

@@ -6,8 +6,8 @@ import { logfmt } from './formats/logfmt.ts';
 import { pythonLogging } from './formats/pythonLogging.ts';
 import type { LogFormat } from './formats/format.ts';
 import type { ContextId, Fields, Level } from './logEntry.ts';
-import { parseEpoch, parseTimestamp, type UtcOffsetMinutes } from './timestamp.ts';
-import type { EpochMs } from '../base/time.ts';
+import { parseEpoch, parseTimestamp } from './timestamp.ts';
+import type { EpochMs, UtcOffsetMinutes } from '../base/time.ts';
 
 /** All formats, in the order in which they are tried. */
 export const formats: readonly LogFormat[] = [json, pythonLogging, logfmt];

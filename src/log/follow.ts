@@ -3,6 +3,7 @@
 import { toDisplay } from '../base/displayText.ts';
 import { isAbort, UserError } from '../base/errors.ts';
 import { LineSplitter } from '../base/lines.ts';
+import type { UtcOffsetMinutes } from '../base/time.ts';
 import { pythonProgram } from '../probe/python.ts';
 import { probeSource } from '../probe/sources.ts';
 import type { ClockOffset, Node, NodeAccess } from '../remote/node.ts';
@@ -12,7 +13,7 @@ import { FollowFrameReader, type FollowFrame } from './followFrames.ts';
 import type { LogEntry } from './logEntry.ts';
 import { SearchOutputReader, type SearchOutputPart } from './searchOutput.ts';
 import { clockUnknown, fileWarning, noSources } from './sources.ts';
-import { parseZone, type UtcOffsetMinutes } from './timestamp.ts';
+import { parseZone } from './timestamp.ts';
 
 /** What happens while a node is followed. Sentences are safe to show. */
 export interface FollowSink {

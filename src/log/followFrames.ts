@@ -1,7 +1,7 @@
 // What follower.py prints, as bytes → frames. See src/probe/python/follower.py for what each means.
 
 import { UserError } from '../base/errors.ts';
-import type { UtcOffsetMinutes } from './timestamp.ts';
+import type { UtcOffsetMinutes } from '../base/time.ts';
 
 export type FollowFrame =
   | { readonly kind: 'zone'; readonly offset: UtcOffsetMinutes }
@@ -58,6 +58,11 @@ function parseHeader(text: string): Readonly<Record<string, unknown>> {
   throw badFollow();
 }
 
+/** No zone is a whole day away. */
+function zoneOffset(value: unknown): UtcOffsetMinutes {
+  return typeof value === 'number' && Math.abs(value) < 24 * 60 ? Math.trunc(value) : 0;
+}
+
 /** Undefined for a frame of a later version. */
 function toFrame(
   header: Readonly<Record<string, unknown>>,
@@ -67,7 +72,7 @@ function toFrame(
   const offset = (): number => count(header['o'], Number.MAX_SAFE_INTEGER);
   switch (header['f']) {
     case 'zone':
-      return { kind: 'zone', offset: typeof header['offset'] === 'number' ? header['offset'] : 0 };
+      return { kind: 'zone', offset: zoneOffset(header['offset']) };
     case 'open':
       return {
         kind: 'open',

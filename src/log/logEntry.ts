@@ -1,6 +1,6 @@
 // One parsed log record, and what all the steps after a format say about it.
 
-import { formatIso, type EpochMs } from '../base/time.ts';
+import { formatIso, maxEpochMs, type EpochMs, type UtcOffsetMinutes } from '../base/time.ts';
 
 /** From least to most severe. The numbers are pino's, which pino-pretty renders. */
 export const levelNumbers = {
@@ -47,6 +47,8 @@ export interface LogEntry {
   readonly time: EpochMs | undefined;
   /** The true time lies within ± this of `time`; undefined when the node's clock could not be measured. */
   readonly errorMs: number | undefined;
+  /** The node's own zone when the entry was read: how far its local time was ahead of UTC. */
+  readonly zone: UtcOffsetMinutes;
   readonly level: Level | undefined;
   readonly contextId: ContextId | undefined;
   /** Id of the run record that the program named in this entry (`r-…`). */
@@ -87,5 +89,6 @@ export function toJson(entry: LogEntry | MergedEntry): Readonly<Record<string, u
 }
 
 function isoOrNull(time: EpochMs | undefined): string | null {
-  return time === undefined ? null : formatIso(time);
+  // What a node claims may be no date.
+  return time === undefined || !(Math.abs(time) <= maxEpochMs) ? null : formatIso(time);
 }

@@ -3,6 +3,7 @@
 
 import pinoPretty from 'pino-pretty';
 import { toDisplay, toDisplayLines } from '../base/displayText.ts';
+import type { TimeDisplay } from '../base/time.ts';
 import { remainingFields } from './detect.ts';
 import { timeText, writerOf } from './entryText.ts';
 import { levelNumbers, levels, type Level, type LogEntry } from './logEntry.ts';
@@ -14,13 +15,20 @@ const maxLines = 500;
 const continuationIndent = '    ';
 const levelWidth = 'ERROR'.length;
 
+export interface RenderOptions {
+  readonly colorize: boolean;
+  /** In whose zone times are shown. Default: UTC. */
+  readonly times?: TimeDisplay;
+}
+
 export type EntryRenderer = (entry: LogEntry, marks?: string) => readonly string[];
 
 /**
- * `[2026-11-22 06:17:54.123] ERROR (shop.worker on work-2): [req-7f3a] settle failed {"order":"7"}`, then
+ * `[2026-11-22 06:17:54.123Z] ERROR (shop.worker on work-2): [req-7f3a] settle failed {"order":"7"}`, then
  * the continuation lines, indented. With `colorize`, ANSI colours for a terminal.
  */
-export function entryRenderer(options: { readonly colorize: boolean }): EntryRenderer {
+export function entryRenderer(options: RenderOptions): EntryRenderer {
+  const display = options.times ?? 'utc';
   const pretty = pinoPretty.prettyFactory({
     colorize: options.colorize,
     singleLine: true,
@@ -36,7 +44,7 @@ export function entryRenderer(options: { readonly colorize: boolean }): EntryRen
   });
   return (entry, marks = '') => {
     const [firstLine = '', ...messageRest] = entry.message.split('\n');
-    const lines = pretty(toRecord(entry, firstLine, marks))
+    const lines = pretty(toRecord(entry, firstLine, timeText(entry, display), marks))
       .trimEnd()
       .split('\n');
     if (messageRest.at(-1) === '') messageRest.pop();
@@ -56,7 +64,12 @@ function nameOfLevel(number: number): Level {
 }
 
 /** The record that pino-pretty is given: its keys, then the fields that have no place of their own. */
-function toRecord(entry: LogEntry, message: string, marks: string): Record<string, unknown> {
+function toRecord(
+  entry: LogEntry,
+  message: string,
+  time: string,
+  marks: string,
+): Record<string, unknown> {
   const own = new Set(['name', 'hostname', 'logger', 'service', 'time', 'level', 'msg']);
   const rest = Object.entries(remainingFields(entry.format, entry.fields)).filter(
     ([name]) => !own.has(name) && name !== '__proto__',
@@ -64,7 +77,7 @@ function toRecord(entry: LogEntry, message: string, marks: string): Record<strin
   const context = entry.contextId === undefined ? '' : `[${toDisplay(entry.contextId, 200)}] `;
   return {
     ...(clean(Object.fromEntries(rest)) as Record<string, unknown>),
-    time: marks === '' ? timeText(entry) : `${timeText(entry)} ${marks}`,
+    time: marks === '' ? time : `${time} ${marks}`,
     ...(entry.level === undefined ? {} : { level: levelNumbers[entry.level] }),
     name: writerOf(entry),
     hostname: toDisplay(entry.node, 60),

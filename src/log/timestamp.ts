@@ -1,9 +1,6 @@
 // Text and numbers in log lines → epoch milliseconds.
 
-import type { EpochMs } from '../base/time.ts';
-
-/** Minutes that a node's local time is ahead of UTC, as `date +%z` says: +02:00 is 120. */
-export type UtcOffsetMinutes = number;
+import { maxEpochMs, type EpochMs, type UtcOffsetMinutes } from '../base/time.ts';
 
 // 2026-11-22T06:17:54.123456Z, 2026-11-22 06:17:54,123, 2026/11/22 06:17:54+0100
 const isoLike =
@@ -17,14 +14,24 @@ export function parseTimestamp(text: string, zone: UtcOffsetMinutes): EpochMs | 
   const match = isoLike.exec(text);
   if (match === null) return undefined;
   const [, year, month, day, hour, minute, second, fraction, zoneText] = match;
-  const wholeSeconds = Date.UTC(+year!, +month! - 1, +day!, +hour!, +minute!, +second!);
-  if (+month! < 1 || +month! > 12 || +day! < 1 || +day! > 31 || +hour! > 24 || +minute! > 59) {
-    return undefined;
-  }
+  const midnight = startOfDay(+year!, +month!, +day!);
+  // Second 60 is a leap second.
+  if (midnight === undefined || +hour! > 24 || +minute! > 59 || +second! > 60) return undefined;
+  const wholeSeconds = midnight + +hour! * 3_600_000 + +minute! * 60_000 + +second! * 1000;
   const fractionMs = fraction === undefined ? 0 : Number(`0.${fraction}`) * 1000;
   const offsetMinutes = zoneText === undefined ? zone : parseZone(zoneText);
   // Rounded to whole microseconds: finer digits do not survive in a double.
   return wholeSeconds - offsetMinutes * 60_000 + Math.round(fractionMs * 1000) / 1000;
+}
+
+/** `Date.UTC` takes the years 0 to 99 for 1900 to 1999. The calendar repeats every 400 years, to the day. */
+const calendarMs = 146_097 * 86_400_000;
+
+/** Undefined for a day that no month has. */
+function startOfDay(year: number, month: number, day: number): EpochMs | undefined {
+  if (month < 1 || month > 12 || day < 1) return undefined;
+  const time = Date.UTC(year + 400, month - 1, day);
+  return day > 28 && new Date(time).getUTCDate() !== day ? undefined : time - calendarMs;
 }
 
 /** `Z`, `+0200`, `+02:00` or `-03` → minutes ahead of UTC. */
@@ -48,11 +55,8 @@ export function parseEpoch(value: number): EpochMs | undefined {
   const unit = units.find(([least]) => value >= least);
   if (unit === undefined || !Number.isFinite(value)) return undefined;
   const ms = Math.round((value / unit[1]) * 1000) / 1000;
-  return ms <= maxTime ? ms : undefined;
+  return ms <= maxEpochMs ? ms : undefined;
 }
-
-/** The last time a JavaScript Date can hold. */
-const maxTime = 8.64e15;
 
 const ages: Readonly<Record<string, number>> = { s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 };
 

@@ -72,12 +72,23 @@ test('--json prints one entry a line, and nothing that a terminal acts on', asyn
   assert.equal(stderr.text, '');
 });
 
+test('--time chooses the zone of the shown times', async () => {
+  const { code, stdout } = start(
+    { n: { logs: [path], shell: { env: { ...process.env, TZ: 'Asia/Kathmandu' } } } },
+    ['--context', 'req-1', '--time', 'node'],
+  );
+  assert.equal(await code, 0);
+  assert.match(stdout.text, /^\[2026-11-22 12:02:54\.123\+05:45\] INFO /);
+  assert.throws(() => parseLogArgs(['--time', 'mars'], 0), { code: 'cli.usage' });
+  assert.equal(parseLogArgs(['--time=local'], 0).times, 'local');
+});
+
 test('text is in colour on a terminal only, and shows hidden characters', async () => {
   const plain = start({ n: { logs: [path] } }, ['--grep', 'in ']);
   assert.equal(await plain.code, 0);
   assert.equal(
     plain.stdout.text,
-    '[2026-11-22 06:17:54.123] INFO  (a on n): [req-1] in ‹U+202E›‹U+009B›31m\n',
+    '[2026-11-22 06:17:54.123Z] INFO  (a on n): [req-1] in ‹U+202E›‹U+009B›31m\n',
   );
   const coloured = start({ n: { logs: [path] } }, ['--level', 'error'], { isTTY: true });
   assert.equal(await coloured.code, 0);
@@ -147,6 +158,7 @@ test('wrong use is one sentence', () => {
     names: ['web-1'],
     query: { since: 10_000, level: 'warn' },
     isFollow: false,
+    times: 'utc',
   });
 });
 

@@ -77,7 +77,7 @@ test('the parts of an entry have their names', () => {
     orderUnknownMark,
   );
   assert.deepEqual(captured(grammar.repository['entry']!, line!), {
-    'constant.numeric.time': '2026-11-22 06:17:54.123',
+    'constant.numeric.time': '2026-11-22 06:17:54.123Z',
     'keyword.operator.mark': '≈',
     'keyword.other.level.error': 'ERROR',
     'support.class.writer': 'gate',

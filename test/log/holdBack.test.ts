@@ -14,6 +14,7 @@ function entry(node: string, time: number | undefined): LogEntry {
     nodeTime: time,
     time,
     errorMs: 0,
+    zone: 0,
     level: undefined,
     contextId: undefined,
     runId: undefined,

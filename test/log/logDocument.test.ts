@@ -65,11 +65,11 @@ test('a document tells what was asked and who answered, then the entries', () =>
       '# Missing: work-3. work-3 refused‹ESC›[2J it. Start sshd.',
       '# Cut: gate-1 has more matching lines than were read. Search for less, or a shorter time.',
       '# Note: No file matches /x.',
-      "# Times are UTC, corrected by the nodes' clock offsets: work-2 -3500.0 ± 0.2 ms.",
+      "# Times are in UTC, corrected by the nodes' clock offsets: work-2 -3500.0 ± 0.2 ms.",
       '# ≈ order unknown: closer to an entry of another node than the clocks can tell.',
       '',
-      '[2026-11-22 06:17:54.124900 ≈] INFO  (gate/7 on gate-1): [req-1] in {"order":{"id":7}}',
-      '[2026-11-22 06:17:54.125 ≈] ERROR (shop.worker on work-2): [req-1] settle failed {"lineno":"51"}',
+      '[2026-11-22 06:17:54.124900Z ≈] INFO  (gate/7 on gate-1): [req-1] in {"order":{"id":7}}',
+      '[2026-11-22 06:17:54.125Z ≈] ERROR (shop.worker on work-2): [req-1] settle failed {"lineno":"51"}',
       '    Traceback (most recent call last):',
       '      File "/srv/shop/settle.py", line 7, in settle',
       "    KeyError: 'tax'",
@@ -85,6 +85,36 @@ test('a document tells what was asked and who answered, then the entries', () =>
     [0, 5, 6, 7, 8, 9, 11, 12, 99].map((line) => rowAt(document, line)?.entry.node),
     [undefined, undefined, undefined, 'gate-1', 'work-2', 'work-2', 'work-2', undefined, undefined],
   );
+});
+
+test('a switch of the zone changes times and no lines, so that what is offered on a line stays there', () => {
+  const berlin = { ...read(failing), zone: 60 };
+  const timeless = { ...read('no time at all'), zone: 60 };
+  const result = { ...resultOf([berlin, timeless]), clocks: [] };
+  const [utc, node, local] = (['utc', 'node', 'local'] as const).map((display) =>
+    renderDocument(result, display),
+  );
+  assert.match(utc!.text, /^# Times are in UTC\.$/m);
+  assert.match(utc!.text, /^\[2026-11-22 06:17:54\.125Z\] ERROR/m);
+  assert.match(utc!.text, /^\[-{24}\]/m);
+  assert.match(node!.text, /^# Times are in each node's own zone\.$/m);
+  assert.match(node!.text, /^\[2026-11-22 07:17:54\.125\+01:00\] ERROR/m);
+  assert.match(node!.text, /^\[-{29}\]/m);
+  assert.match(local!.text, /^# Times are in this computer's zone \(.+\)\.$/m);
+  assert.match(local!.text, /^\[2026-11-2[123] \d\d:\d\d:54\.125[+-]\d\d:\d\d\] ERROR/m);
+  assert.deepEqual(utc!.rows, node!.rows);
+  assert.deepEqual(utc!.rows, local!.rows);
+});
+
+test('a clock that is off by more than a calendar holds breaks nothing', () => {
+  const clock = { offsetMs: -8.64e15, errorMs: 1, measuredAt: 0 };
+  const assembler = new Assembler({ node: 'n', source: '/f', zone: 1439, clock });
+  assembler.push({ text: failing.split('\n')[0]! });
+  const entry = assembler.flush()!;
+  for (const display of ['utc', 'local', 'node'] as const) {
+    assert.equal(renderDocument(resultOf([entry]), display).rows.length, 1);
+  }
+  assert.equal(toJson(entry)['node'], 'n');
 });
 
 test('every line finds its entry, whatever the entries are', () => {

@@ -14,6 +14,7 @@ function entry(node: string, time: number | undefined, message = '', errorMs = 0
     nodeTime: time,
     time,
     errorMs,
+    zone: 0,
     level: undefined,
     contextId: undefined,
     runId: undefined,

@@ -19,6 +19,7 @@ function entry(
       nodeTime: 5,
       time: 5,
       errorMs: 0,
+      zone: 120,
       level: 'error',
       contextId: 'req-\u202e1',
       runId: undefined,
