@@ -4,6 +4,7 @@ import type { Stats } from 'node:fs';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve, sep } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import {
   parse,
   parseTree,
@@ -156,14 +157,11 @@ export interface NodesSetting {
 
 /**
  * Checks the value of `faultline.nodes`: nodes and groups of nodes, whose names may hold ranges. A wrong entry is
- * a problem, and the others still count. Names in `taken` belong to somebody else (who `owner` says).
+ * a problem, and the others still count.
  */
 export function parseNodes(
   value: unknown,
-  taken: { readonly names: ReadonlySet<string>; readonly owner: string } = {
-    names: new Set(),
-    owner: '',
-  },
+  taken: Taken = { nodes: new Map(), owner: '' },
 ): NodesSetting {
   const reading = new NodesReading(taken);
   if (value === undefined || value === null) return reading;
@@ -186,7 +184,8 @@ export function readNodeSettings(
   const problems: SettingError[] = [];
   let owner = '';
   for (const list of lists) {
-    const found = parseNodes(list.value, { names: new Set(nodes.map(({ name }) => name)), owner });
+    const taken = { nodes: new Map(nodes.map((node) => [node.name, node])), owner };
+    const found = parseNodes(list.value, taken);
     nodes.push(...found.nodes);
     problems.push(...found.problems.map((problem) => problem.in(list.owner)));
     owner = list.owner;
@@ -196,15 +195,21 @@ export function readNodeSettings(
 
 const setting = 'faultline.nodes';
 
+/** Nodes that stand elsewhere already, and where. The same node there and here is no problem. */
+interface Taken {
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly owner: string;
+}
+
 type Path = readonly (string | number)[];
 
 class NodesReading implements NodesSetting {
   readonly nodes: Node[] = [];
   readonly problems: SettingError[] = [];
-  private readonly taken: { readonly names: ReadonlySet<string>; readonly owner: string };
+  private readonly taken: Taken;
   private readonly names = new Set<string>();
 
-  constructor(taken: { readonly names: ReadonlySet<string>; readonly owner: string }) {
+  constructor(taken: Taken) {
     this.taken = taken;
   }
 
@@ -229,11 +234,13 @@ class NodesReading implements NodesSetting {
   }
 
   private add(node: Node, path: Path): void {
+    const other = this.taken.nodes.get(node.name);
     if (parseDestination(node.host) === undefined) {
       this.problem(path, `"${shortened(node.host)}" is not a valid host name`);
     } else if (this.names.has(node.name)) {
       this.problem(path, `the node "${shortened(node.name)}" stands there twice`);
-    } else if (this.taken.names.has(node.name)) {
+    } else if (other !== undefined) {
+      if (isDeepStrictEqual(other, node)) return;
       this.problem(
         path,
         `the node "${shortened(node.name)}" is also in ${this.taken.owner}, which wins`,

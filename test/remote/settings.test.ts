@@ -148,15 +148,15 @@ test('10,000 nodes are the most, also together', () => {
 
 test('for a name in the user settings and in those of a workspace the first count, and it is said', () => {
   const { nodes, problems } = readNodeSettings([
-    { owner: 'your user settings', value: [{ name: 'a', host: 'mine' }] },
+    { owner: 'your user settings', value: [{ name: 'a', host: 'mine' }, { name: 'c' }] },
     {
       owner: 'the settings of this workspace',
-      value: [{ name: 'a', host: 'theirs' }, { name: 'b' }],
+      value: [{ name: 'a', host: 'theirs' }, { name: 'b' }, { name: 'c' }],
     },
   ]);
   assert.deepEqual(
     nodes.map(({ host }) => host),
-    ['mine', 'b'],
+    ['mine', 'c', 'b'],
   );
   assert.deepEqual(
     problems.map(({ message }) => message),
