@@ -209,14 +209,11 @@ export function parseTarget(alias: string, output: string): SshTarget {
 
 /** Of what `ssh -G` says, what is set and not acted upon. It prints the defaults of algorithms as well. */
 function unusedOf(values: ReadonlyMap<string, readonly string[]>): string[] {
-  return Object.entries(unusedKeywords)
-    .filter(([keyword, [, ...harmless]]) => {
-      const value = values.get(keyword)?.[0]?.toLowerCase();
-      return value !== undefined && !/algorithms$|^(ciphers|macs)$/.test(keyword)
-        ? !harmless.includes(value)
-        : false;
-    })
-    .map(([, [name]]) => name);
+  return [...unusedKeywords].flatMap(([keyword, [name = keyword, ...harmless]]) => {
+    const value = values.get(keyword)?.[0]?.toLowerCase();
+    const isAlgorithms = /algorithms$|^(ciphers|macs)$/.test(keyword);
+    return value === undefined || isAlgorithms || harmless.includes(value) ? [] : [name];
+  });
 }
 
 /** Options by keyword → what they mean for a connection, with ssh's defaults for those that are not said. */

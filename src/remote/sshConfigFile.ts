@@ -44,31 +44,31 @@ export interface ConfigFile {
 const maxFiles = 10_000;
 const maxIdentities = 100;
 
-/** Keywords that change how a node is reached and are not acted upon, with the values that change nothing. */
-export const unusedKeywords: Readonly<
-  Record<string, readonly [name: string, ...harmless: string[]]>
-> = {
-  addressfamily: ['AddressFamily', 'any'],
-  bindaddress: ['BindAddress'],
-  bindinterface: ['BindInterface'],
-  canonicalizehostname: ['CanonicalizeHostname', 'no', 'false', 'none'],
-  casignaturealgorithms: ['CASignatureAlgorithms'],
-  ciphers: ['Ciphers'],
-  hostkeyalgorithms: ['HostKeyAlgorithms'],
-  kexalgorithms: ['KexAlgorithms'],
-  knownhostscommand: ['KnownHostsCommand', 'none'],
-  macs: ['MACs'],
-  nohostauthenticationforlocalhost: ['NoHostAuthenticationForLocalhost', 'no', 'false'],
-  pkcs11provider: ['PKCS11Provider', 'none'],
-  proxyusefdpass: ['ProxyUseFdpass', 'no', 'false'],
-  pubkeyacceptedalgorithms: ['PubkeyAcceptedAlgorithms'],
-  remotecommand: ['RemoteCommand', 'none'],
-  requiredrsasize: ['RequiredRSASize', '1024'],
-  revokedhostkeys: ['RevokedHostKeys', 'none'],
-  securitykeyprovider: ['SecurityKeyProvider', 'internal'],
-  tag: ['Tag'],
-  verifyhostkeydns: ['VerifyHostKeyDNS', 'no', 'false'],
-};
+/** Keywords that change how a node is reached and are not acted upon: name, then the values that change nothing. */
+export const unusedKeywords: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    addressfamily: ['AddressFamily', 'any'],
+    bindaddress: ['BindAddress'],
+    bindinterface: ['BindInterface'],
+    canonicalizehostname: ['CanonicalizeHostname', 'no', 'false', 'none'],
+    casignaturealgorithms: ['CASignatureAlgorithms'],
+    ciphers: ['Ciphers'],
+    hostkeyalgorithms: ['HostKeyAlgorithms'],
+    kexalgorithms: ['KexAlgorithms'],
+    knownhostscommand: ['KnownHostsCommand', 'none'],
+    macs: ['MACs'],
+    nohostauthenticationforlocalhost: ['NoHostAuthenticationForLocalhost', 'no', 'false'],
+    pkcs11provider: ['PKCS11Provider', 'none'],
+    proxyusefdpass: ['ProxyUseFdpass', 'no', 'false'],
+    pubkeyacceptedalgorithms: ['PubkeyAcceptedAlgorithms'],
+    remotecommand: ['RemoteCommand', 'none'],
+    requiredrsasize: ['RequiredRSASize', '1024'],
+    revokedhostkeys: ['RevokedHostKeys', 'none'],
+    securitykeyprovider: ['SecurityKeyProvider', 'internal'],
+    tag: ['Tag'],
+    verifyhostkeydns: ['VerifyHostKeyDNS', 'no', 'false'],
+  }),
+);
 
 /** Keywords that change nothing about how a node is reached, or that OpenSSH itself no longer listens to. */
 const keywordsWithoutEffect = new Set(
@@ -90,17 +90,35 @@ const keywordsWithoutEffect = new Set(
 );
 
 /** Later names of some keywords. */
-const aliases: Readonly<Record<string, string>> = {
-  identityfile2: 'identityfile',
-  hostbasedkeytypes: 'hostbasedacceptedalgorithms',
-  keepalive: 'tcpkeepalive',
-  pubkeyacceptedkeytypes: 'pubkeyacceptedalgorithms',
-  challengeresponseauthentication: 'kbdinteractiveauthentication',
-  dsaauthentication: 'pubkeyauthentication',
-  skeyauthentication: 'kbdinteractiveauthentication',
-  tisauthentication: 'kbdinteractiveauthentication',
-  smartcarddevice: 'pkcs11provider',
-};
+const aliases: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    identityfile2: 'identityfile',
+    hostbasedkeytypes: 'hostbasedacceptedalgorithms',
+    keepalive: 'tcpkeepalive',
+    pubkeyacceptedkeytypes: 'pubkeyacceptedalgorithms',
+    challengeresponseauthentication: 'kbdinteractiveauthentication',
+    dsaauthentication: 'pubkeyauthentication',
+    skeyauthentication: 'kbdinteractiveauthentication',
+    tisauthentication: 'kbdinteractiveauthentication',
+    smartcarddevice: 'pkcs11provider',
+  }),
+);
+
+/** A keyword as ssh_config(5) writes it; undefined when there is none of that name that stands alone. */
+export function keywordName(keyword: string): string | undefined {
+  const lower = keyword.toLowerCase();
+  const known = aliases.get(lower) ?? lower;
+  const names =
+    `HostName User HostKeyAlias IgnoreUnknown IdentityFile CertificateFile Port IdentitiesOnly
+    StrictHostKeyChecking IdentityAgent ProxyJump ProxyCommand UserKnownHostsFile GlobalKnownHostsFile ConnectTimeout
+    ServerAliveInterval ServerAliveCountMax PreferredAuthentications PasswordAuthentication
+    KbdInteractiveAuthentication PubkeyAuthentication LocalCommand PermitLocalCommand`.split(/\s+/);
+  return (
+    names.find((name) => name.toLowerCase() === known) ??
+    unusedKeywords.get(known)?.[0] ??
+    (keywordsWithoutEffect.has(known) ? keyword : undefined)
+  );
+}
 
 /** The options for a destination, of several files: what is said first wins. */
 export async function readHostOptions(
@@ -176,7 +194,7 @@ class Reading {
   }
 
   private async apply(line: ConfigLine, context: Context): Promise<void> {
-    const keyword = aliases[line.keyword] ?? line.keyword;
+    const keyword = aliases.get(line.keyword) ?? line.keyword;
     if (!/^[a-z0-9]+$/.test(keyword)) throw invalidLine(line, notAKeyword(line.keyword));
     if (line.value === '') throw invalidLine(line, `nothing stands after "${line.keyword}"`);
     const words = splitWords(line.value);
@@ -204,7 +222,7 @@ class Reading {
     const undecided: string[] = [];
     const criteria = readCriteria(line);
     for (const { name, isNegated, argument } of criteria) {
-      const test = criterionTests[name];
+      const test = criterionTests.get(name);
       if (test === undefined) undecided.push(`Match ${name} (${placeOf(line)})`);
       else if (test(argument, this.names()) === isNegated) result = false;
     }
@@ -258,7 +276,7 @@ class Reading {
   }
 
   private option(line: ConfigLine, words: readonly string[]): void {
-    const read = readers[line.keyword];
+    const read = readers.get(line.keyword);
     if (read === undefined) {
       this.nameUnsupported(line, words);
       return;
@@ -289,7 +307,7 @@ class Reading {
 
   private nameUnsupported(line: ConfigLine, words: readonly string[]): void {
     if (!this.isActive || keywordsWithoutEffect.has(line.keyword)) return;
-    const [name = undefined, ...harmless] = unusedKeywords[line.keyword] ?? [];
+    const [name = undefined, ...harmless] = unusedKeywords.get(line.keyword) ?? [];
     if (harmless.includes(words[0]?.toLowerCase() ?? '')) return;
     const ignored = this.values.get('ignoreunknown')?.[0];
     if (name === undefined && ignored !== undefined && matchesList(line.keyword, ignored)) return;
@@ -311,29 +329,31 @@ type OptionReader = (words: readonly string[], line: ConfigLine) => string[];
 
 const yesNo = ['yes', 'true', 'no', 'false'];
 
-const readers: Readonly<Record<string, OptionReader>> = {
-  hostname: oneWord,
-  user: oneWord,
-  hostkeyalias: oneWord,
-  ignoreunknown: oneWord,
-  identityfile: oneWord,
-  certificatefile: oneWord,
-  port: readPort,
-  identitiesonly: oneOf(yesNo),
-  stricthostkeychecking: oneOf([...yesNo, 'off', 'ask', 'accept-new']),
-  identityagent: readAgent,
-  proxyjump: readJump,
-  proxycommand: (_, line) => [line.value],
-  userknownhostsfile: readFiles,
-  globalknownhostsfile: readFiles,
-  connecttimeout: readSeconds,
-  serveraliveinterval: readSeconds,
-  serveralivecountmax: readCount,
-  preferredauthentications: oneWord,
-  passwordauthentication: oneOf(yesNo),
-  kbdinteractiveauthentication: oneOf(yesNo),
-  pubkeyauthentication: oneOf([...yesNo, 'unbound', 'host-bound']),
-};
+const readers: ReadonlyMap<string, OptionReader> = new Map(
+  Object.entries({
+    hostname: oneWord,
+    user: oneWord,
+    hostkeyalias: oneWord,
+    ignoreunknown: oneWord,
+    identityfile: oneWord,
+    certificatefile: oneWord,
+    port: readPort,
+    identitiesonly: oneOf(yesNo),
+    stricthostkeychecking: oneOf([...yesNo, 'off', 'ask', 'accept-new']),
+    identityagent: readAgent,
+    proxyjump: readJump,
+    proxycommand: (_, line) => [line.value],
+    userknownhostsfile: readFiles,
+    globalknownhostsfile: readFiles,
+    connecttimeout: readSeconds,
+    serveraliveinterval: readSeconds,
+    serveralivecountmax: readCount,
+    preferredauthentications: oneWord,
+    passwordauthentication: oneOf(yesNo),
+    kbdinteractiveauthentication: oneOf(yesNo),
+    pubkeyauthentication: oneOf([...yesNo, 'unbound', 'host-bound']),
+  }),
+);
 
 function oneWord(words: readonly string[], line: ConfigLine): string[] {
   const [word = ''] = words;
@@ -433,14 +453,17 @@ interface MatchNames {
   readonly localUser: string;
 }
 
-const criterionTests: Readonly<Record<string, (argument: string, names: MatchNames) => boolean>> = {
-  all: () => true,
-  host: (argument, { host }) => matchesList(host.toLowerCase(), argument.toLowerCase()),
-  originalhost: (argument, { originalHost }) =>
-    matchesList(originalHost.toLowerCase(), argument.toLowerCase()),
-  user: (argument, { user }) => matchesList(user, argument),
-  localuser: (argument, { localUser }) => matchesList(localUser, argument),
-};
+const criterionTests: ReadonlyMap<string, (argument: string, names: MatchNames) => boolean> =
+  new Map(
+    Object.entries({
+      all: () => true,
+      host: (argument, { host }) => matchesList(host.toLowerCase(), argument.toLowerCase()),
+      originalhost: (argument, { originalHost }) =>
+        matchesList(originalHost.toLowerCase(), argument.toLowerCase()),
+      user: (argument, { user }) => matchesList(user, argument),
+      localuser: (argument, { localUser }) => matchesList(localUser, argument),
+    }),
+  );
 
 const criteriaWithoutArgument = new Set(['all', 'canonical', 'final']);
 

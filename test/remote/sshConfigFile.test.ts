@@ -131,6 +131,7 @@ test('what needs ssh itself is named with its line, where it applies', async () 
       '  KnownHostsCommand none',
       '  ForwardAgent yes',
       '  NotYetKnown 7',
+      '  constructor 7',
       '  Include ~somebody/x',
       '  Port 9',
     ].join('\n'),
@@ -143,7 +144,8 @@ test('what needs ssh itself is named with its line, where it applies', async () 
     'CanonicalizeHostname (DIR/config:10)',
     'Ciphers (DIR/config:11)',
     'notyetknown (DIR/config:14)',
-    'Include ~somebody/x (DIR/config:15)',
+    'constructor (DIR/config:15)',
+    'Include ~somebody/x (DIR/config:16)',
   ]);
 });
 
