@@ -4,6 +4,8 @@
 import { existsSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { UserError } from './base/errors.ts';
+import type { KnownZone } from './base/time.ts';
+import { zoneOfClock } from './remote/clockHistory.ts';
 import { sshConnector } from './remote/connect.ts';
 import type { Node } from './remote/node.ts';
 import { formatNodeUri } from './remote/nodeFiles.ts';
@@ -29,6 +31,7 @@ import { storedRedactionKey } from './ui/redactionKeyStore.ts';
 import { Reporter } from './ui/report.ts';
 import { confirmStart, pickRun, runCommands, showRecord } from './ui/runActions.ts';
 import { RunTree } from './ui/runTree.ts';
+import { TimeZoneSwitch } from './ui/timeDisplay.ts';
 
 export function activate(context: vscode.ExtensionContext): void {
   const add = <T extends vscode.Disposable>(item: T): T => {
@@ -44,6 +47,7 @@ export function activate(context: vscode.ExtensionContext): void {
     const config = readConfig();
     registry.setNodes(await combineNodes(config.nodes, config.sshConfigFile));
   };
+  const times = add(new TimeZoneSwitch((name) => zoneOfNode(registry, name)));
   add(new NodeTree(registry).register());
   add(registry.onDidChange((node) => reporter.report(measureClock(registry, node))));
   add(onDidChangeConfig(() => reporter.report(refreshNodes())));
@@ -59,15 +63,21 @@ export function activate(context: vscode.ExtensionContext): void {
   const flames = add(new FlamePanels(context.extensionUri, openSource, reporter));
 
   // Logs
-  const logs = new LogDocuments(registry);
+  const logs = new LogDocuments(registry, times);
   add(logs.register());
   const searchContext = (contextId: string): Promise<void> =>
     logs.search(nodesWithLogs(registry), { contextId });
-  const liveLogs = new FollowView(context.extensionUri, registry, { searchContext }, reporter);
+  const liveLogs = new FollowView(
+    context.extensionUri,
+    registry,
+    { searchContext },
+    times,
+    reporter,
+  );
   add(liveLogs.register());
 
   // Runs
-  const runs = new RunTree(registry);
+  const runs = new RunTree(registry, times);
   add(runs.register());
   const debug = async (record: RunRecord, node: Node): Promise<void> => {
     const head = headOf(record, node.name);
@@ -125,6 +135,7 @@ export function activate(context: vscode.ExtensionContext): void {
           showProfile: (profile, title) => flames.show(profile, title),
         }),
         ...logs.commands(),
+        ...times.commands(),
         ...runCommands(registry, runs, preflights, {
           debug,
           terminal,
@@ -137,6 +148,13 @@ export function activate(context: vscode.ExtensionContext): void {
   );
 
   reporter.report(refreshNodes());
+}
+
+/** As the node told it; undefined until its clock was asked. */
+function zoneOfNode(registry: NodeRegistry, name: string): KnownZone | undefined {
+  const node = registry.nodes.find((candidate) => candidate.name === name);
+  const state = node === undefined ? undefined : registry.state(node);
+  return state?.kind === 'ready' ? zoneOfClock(state.clock) : undefined;
 }
 
 /** A connected node tells its clock at once; trouble with that is not trouble with the node. */

@@ -1,6 +1,7 @@
 // The only reader of our settings.
 
 import * as vscode from 'vscode';
+import { isTimeDisplay, type TimeDisplay } from '../base/time.ts';
 import { expandHome } from '../remote/sshConfigLines.ts';
 import { readNodeSettings, type SettingError } from '../remote/settings.ts';
 import type { SshConfigOptions } from '../remote/sshConfig.ts';
@@ -45,6 +46,24 @@ function nodeLists(
 function expandedPath(path: string | undefined): string | undefined {
   return path === undefined || path.trim() === '' ? undefined : expandHome(path.trim());
 }
+
+/** In whose zone times are shown. */
+export function readTimeDisplay(): TimeDisplay {
+  const value = vscode.workspace.getConfiguration('faultline').get<unknown>(timeDisplayKey);
+  return isTimeDisplay(value) ? value : 'local';
+}
+
+/** Where it is set already: in the workspace, else for the user. */
+export async function writeTimeDisplay(display: TimeDisplay): Promise<void> {
+  const settings = vscode.workspace.getConfiguration('faultline');
+  const isOfWorkspace = settings.inspect(timeDisplayKey)?.workspaceValue !== undefined;
+  const target = isOfWorkspace
+    ? vscode.ConfigurationTarget.Workspace
+    : vscode.ConfigurationTarget.Global;
+  await settings.update(timeDisplayKey, display, target);
+}
+
+const timeDisplayKey = 'time.display';
 
 export function onDidChangeConfig(listener: () => void): vscode.Disposable {
   return vscode.workspace.onDidChangeConfiguration((event) => {

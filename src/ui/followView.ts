@@ -10,6 +10,7 @@ import type { Node, NodeAccess } from '../remote/node.ts';
 import { maxRows, readFromLogs, type FromLogs, type ToLogs } from '../webview/logs/protocol.ts';
 import { LiveFeed, nodeRows } from './liveFeed.ts';
 import type { Reporter } from './report.ts';
+import { localZoneName, type TimeZoneSwitch } from './timeDisplay.ts';
 import { webviewHtml, webviewRoots } from './webviewHtml.ts';
 
 export const liveLogsViewId = 'faultline.liveLogs';
@@ -33,6 +34,7 @@ export class FollowView implements vscode.WebviewViewProvider, vscode.Disposable
   private readonly extensionUri: vscode.Uri;
   private readonly access: FollowedNodes;
   private readonly actions: FollowActions;
+  private readonly times: Pick<TimeZoneSwitch, 'display' | 'onDidChange'>;
   private readonly reporter: Reporter;
   private readonly live: LiveLog;
   private readonly feed = new LiveFeed({ rows: maxRows, characters: maxKeptCharacters });
@@ -47,11 +49,13 @@ export class FollowView implements vscode.WebviewViewProvider, vscode.Disposable
     extensionUri: vscode.Uri,
     access: FollowedNodes,
     actions: FollowActions,
+    times: Pick<TimeZoneSwitch, 'display' | 'onDidChange'>,
     reporter: Reporter,
   ) {
     this.extensionUri = extensionUri;
     this.access = access;
     this.actions = actions;
+    this.times = times;
     this.reporter = reporter;
     this.live = new LiveLog(access);
     this.live.onDidAdd((items) => {
@@ -69,6 +73,7 @@ export class FollowView implements vscode.WebviewViewProvider, vscode.Disposable
       }),
       this.access.onDidChange(() => this.sendNodes()),
       this.access.onDidChangeNodes(() => this.sendNodes()),
+      this.times.onDidChange(() => this.sendTimes()),
       this,
     );
   }
@@ -90,6 +95,7 @@ export class FollowView implements vscode.WebviewViewProvider, vscode.Disposable
       if (asked !== undefined) this.reporter.report(this.answer(asked));
     });
     view.onDidChangeVisibility(() => {
+      this.sendTimes();
       this.sendNodes();
       this.sendSoon();
     });
@@ -115,6 +121,7 @@ export class FollowView implements vscode.WebviewViewProvider, vscode.Disposable
         this.isReady = true;
         this.isPaused = false;
         this.feed.restart();
+        this.sendTimes();
         this.sendNodes();
         this.sendSoon();
         return;
@@ -163,8 +170,16 @@ export class FollowView implements vscode.WebviewViewProvider, vscode.Disposable
     if (item.kind === 'gap') return toDisplayLines(item.reason);
     // pino-pretty is loaded when the first entry is looked at, not with the extension.
     const { entryRenderer } = await import('../log/render.ts');
-    const lines = entryRenderer({ colorize: false })(item.entry, item.entry.isLate ? lateMark : '');
+    const lines = entryRenderer({ colorize: false, times: this.times.display })(
+      item.entry,
+      item.entry.isLate ? lateMark : '',
+    );
     return lines.join('\n').slice(0, maxDetailLength);
+  }
+
+  private sendTimes(): void {
+    const { display } = this.times;
+    this.reporter.report(this.post({ type: 'times', display, localZone: localZoneName() }));
   }
 
   private sendNodes(): void {

@@ -6,13 +6,15 @@ import { toDisplay, toDisplayLines } from '../base/displayText.ts';
 import { rowAt, type DocumentRow, type LogDocument } from '../log/documentRows.ts';
 import { isAtLeast, toJson } from '../log/logEntry.ts';
 import type { LogQuery } from '../log/query.ts';
-import { searchNodes, type SearchProgress } from '../log/search.ts';
+import { searchNodes, type SearchProgress, type SearchResult } from '../log/search.ts';
 import { findSourceLinks } from '../log/sourceLinks.ts';
 import { noSources } from '../log/sources.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { formatNodeUri } from '../remote/nodeFiles.ts';
 import { abortSignalOf } from './cancellation.ts';
+import type { TimeDisplay } from '../base/time.ts';
 import type { CommandTable } from './commands.ts';
+import type { TimeZoneSwitch } from './timeDisplay.ts';
 
 export const logScheme = 'faultline-log';
 export const logLanguage = 'faultline-log';
@@ -30,6 +32,13 @@ interface Question {
   readonly query: LogQuery;
 }
 
+interface KeptResult {
+  readonly uri: vscode.Uri;
+  readonly result: SearchResult;
+  readonly display: TimeDisplay;
+  readonly document: LogDocument;
+}
+
 export class LogDocuments
   implements
     vscode.TextDocumentContentProvider,
@@ -39,14 +48,16 @@ export class LogDocuments
     vscode.DocumentLinkProvider
 {
   private readonly access: NodeAccess;
-  private readonly results = new Map<string, LogDocument>();
+  private readonly times: Pick<TimeZoneSwitch, 'display' | 'onDidChange'>;
+  private readonly results = new Map<string, KeptResult>();
   private readonly changed = new vscode.EventEmitter<vscode.Uri>();
   private nextId = 1;
 
   readonly onDidChange = this.changed.event;
 
-  constructor(access: NodeAccess) {
+  constructor(access: NodeAccess, times: Pick<TimeZoneSwitch, 'display' | 'onDidChange'>) {
     this.access = access;
+    this.times = times;
   }
 
   register(): vscode.Disposable {
@@ -61,6 +72,10 @@ export class LogDocuments
       vscode.languages.registerHoverProvider(selector, this),
       vscode.languages.registerFoldingRangeProvider(selector, this),
       vscode.languages.registerDocumentLinkProvider(selector, this),
+      // Its text is asked for again; its entries stand on the same lines as before.
+      this.times.onDidChange(() => {
+        for (const { uri } of this.results.values()) this.changed.fire(uri);
+      }),
       { dispose: () => this.results.clear() },
     );
   }
@@ -85,15 +100,16 @@ export class LogDocuments
     await vscode.window.showTextDocument(document, { preview: false });
   }
 
-  provideTextDocumentContent(uri: vscode.Uri): string {
-    return (
-      this.results.get(uri.toString())?.text ??
-      '# This result is no longer kept: choose "Search again" above.\n'
-    );
+  async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {
+    const kept = this.results.get(uri.toString());
+    if (kept === undefined)
+      return '# This result is no longer kept: choose "Search again" above.\n';
+    if (kept.display !== this.times.display) await this.keep(uri, kept.result);
+    return this.results.get(uri.toString())?.document.text ?? '';
   }
 
   provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
-    const result = this.results.get(document.uri.toString());
+    const result = this.results.get(document.uri.toString())?.document;
     const again = new vscode.CodeLens(new vscode.Range(0, 0, 0, 0), {
       title: '$(refresh) Search again',
       command: 'faultline.searchLogsAgain',
@@ -114,7 +130,7 @@ export class LogDocuments
   }
 
   provideFoldingRanges(document: vscode.TextDocument): vscode.FoldingRange[] {
-    const rows = this.results.get(document.uri.toString())?.rows ?? [];
+    const rows = this.results.get(document.uri.toString())?.document.rows ?? [];
     return rows
       .filter(({ lineCount }) => lineCount > 1)
       .map(({ firstLine, lineCount }) => {
@@ -123,7 +139,7 @@ export class LogDocuments
   }
 
   provideDocumentLinks(document: vscode.TextDocument): vscode.DocumentLink[] {
-    const rows = this.results.get(document.uri.toString())?.rows ?? [];
+    const rows = this.results.get(document.uri.toString())?.document.rows ?? [];
     const searched = questionOf(document.uri)?.query.contextId;
     const links: vscode.DocumentLink[] = [];
     for (const row of rows) {
@@ -138,7 +154,7 @@ export class LogDocuments
   }
 
   private rowAt(document: vscode.TextDocument, line: number): DocumentRow | undefined {
-    const result = this.results.get(document.uri.toString());
+    const result = this.results.get(document.uri.toString())?.document;
     return result === undefined ? undefined : rowAt(result, line);
   }
 
@@ -162,9 +178,7 @@ export class LogDocuments
       try {
         const onProgress = progressText((message) => progress.report({ message }), nodes.length);
         const result = await searchNodes(this.access, nodes, query, { onProgress }, signal);
-        // pino-pretty is loaded with the first result, not with the extension.
-        const { renderDocument } = await import('../log/logDocument.ts');
-        this.keep(uri, renderDocument(result));
+        await this.keep(uri, result);
         return true;
       } catch (error) {
         if (signal.aborted) return false;
@@ -173,8 +187,13 @@ export class LogDocuments
     });
   }
 
-  private keep(uri: vscode.Uri, document: LogDocument): void {
-    this.results.set(uri.toString(), document);
+  /** Renders a result for the zone that is chosen now, and keeps it. */
+  private async keep(uri: vscode.Uri, result: SearchResult): Promise<void> {
+    const { display } = this.times;
+    // pino-pretty is loaded with the first result, not with the extension.
+    const { renderDocument } = await import('../log/logDocument.ts');
+    const document = renderDocument(result, display);
+    this.results.set(uri.toString(), { uri, result, display, document });
     const open = new Set(vscode.workspace.textDocuments.map((shown) => shown.uri.toString()));
     for (const key of this.results.keys()) {
       if (this.results.size <= maxResults) return;

@@ -5,6 +5,7 @@ import { toDisplay } from '../base/displayText.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { describeEnd, programName, type RunHead } from '../run/runRecord.ts';
 import { hasFailed, listRuns, type RunList } from '../run/runStore.ts';
+import type { TimeZoneSwitch } from './timeDisplay.ts';
 
 export const runsViewId = 'faultline.runs';
 
@@ -18,6 +19,7 @@ export type RunRow =
 
 export class RunTree implements vscode.TreeDataProvider<RunRow> {
   private readonly access: NodeAccess;
+  private readonly times: TimeZoneSwitch;
   private readonly changed = new vscode.EventEmitter<undefined>();
   private list: RunList = { runs: [], missing: [] };
   private failedOnly = true;
@@ -25,14 +27,19 @@ export class RunTree implements vscode.TreeDataProvider<RunRow> {
 
   readonly onDidChangeTreeData = this.changed.event;
 
-  constructor(access: NodeAccess) {
+  constructor(access: NodeAccess, times: TimeZoneSwitch) {
     this.access = access;
+    this.times = times;
   }
 
   register(): vscode.Disposable {
     this.view = vscode.window.createTreeView(runsViewId, { treeDataProvider: this });
     void vscode.commands.executeCommand('setContext', 'faultline.runs.failedOnly', true);
-    return vscode.Disposable.from(this.view, this.changed);
+    return vscode.Disposable.from(
+      this.view,
+      this.changed,
+      this.times.onDidChange(() => this.changed.fire(undefined)),
+    );
   }
 
   get runs(): readonly RunHead[] {
@@ -81,7 +88,7 @@ export class RunTree implements vscode.TreeDataProvider<RunRow> {
   }
 
   getTreeItem(row: RunRow): vscode.TreeItem {
-    return row.kind === 'run' ? runItem(row.head) : noteItem(row);
+    return row.kind === 'run' ? runItem(row.head, this.times) : noteItem(row);
   }
 }
 
@@ -95,14 +102,24 @@ function noteItem(row: RunRow & { readonly kind: 'note' }): vscode.TreeItem {
   return item;
 }
 
-function runItem(head: RunHead): vscode.TreeItem {
+function runItem(head: RunHead, times: TimeZoneSwitch): vscode.TreeItem {
   const item = new vscode.TreeItem(toDisplay(programName(head.argv), 60));
   const end = toDisplay(describeEnd(head), 120);
+  const startedAt = Date.parse(head.startedAt);
+  const hasStart = !Number.isNaN(startedAt);
   item.id = `${head.node}/${head.run}`;
-  item.description = `${head.node} · ${end} · ${shortTime(head.startedAt)}`;
+  item.description = [
+    head.node,
+    end,
+    ...(hasStart ? [times.formatShort(startedAt, head.node)] : []),
+  ].join(' · ');
   item.iconPath = runIcon(head);
   item.contextValue = hasFailed(head) ? 'run.failed' : `run.${head.state}`;
-  item.tooltip = runTooltip(head, end);
+  item.tooltip = runTooltip(
+    head,
+    end,
+    hasStart ? times.format(startedAt, head.node) : head.startedAt,
+  );
   item.command = {
     command: 'faultline.openRun',
     title: 'Open Run',
@@ -114,15 +131,6 @@ function runItem(head: RunHead): vscode.TreeItem {
   return item;
 }
 
-/** Time of day for today's runs, the date for older ones. */
-function shortTime(iso: string): string {
-  const time = new Date(iso);
-  if (Number.isNaN(time.getTime())) return '';
-  return time.toDateString() === new Date().toDateString()
-    ? time.toLocaleTimeString()
-    : time.toLocaleDateString();
-}
-
 function runIcon(head: RunHead): vscode.ThemeIcon {
   if (hasFailed(head)) {
     return new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'));
@@ -131,13 +139,13 @@ function runIcon(head: RunHead): vscode.ThemeIcon {
   return new vscode.ThemeIcon('pass', new vscode.ThemeColor('charts.green'));
 }
 
-function runTooltip(head: RunHead, end: string): vscode.MarkdownString {
+function runTooltip(head: RunHead, end: string, started: string): vscode.MarkdownString {
   const text = new vscode.MarkdownString();
   const rows: readonly (readonly [string, string | null])[] = [
     ['Run', head.run],
     ['Node', head.node],
     ['Ended', end],
-    ['Started', head.startedAt],
+    ['Started', started],
     ['Context id', head.contextId],
   ];
   text.appendCodeblock(toDisplay(head.argv.join(' '), 1000), 'text');

@@ -124,6 +124,7 @@ function row(id: number, change: Partial<LogRow> = {}): LogRow {
     id,
     kind: 'entry',
     time: start + id * 7,
+    zone: 60,
     node: id % 3 === 0 ? 'store-1' : 'gate-1',
     writer: 'shop.gateway',
     level: 'info',

@@ -7,6 +7,7 @@ const row = {
   id: 1,
   kind: 'entry',
   time: 1.5,
+  zone: 60,
   node: 'n',
   writer: 'w',
   level: 'info',
@@ -21,6 +22,7 @@ const toPage: readonly unknown[] = [
   { type: 'rows', rows: [row, { ...row, kind: 'gap', level: '', time: null }], counters },
   { type: 'cleared', upTo: 7, counters },
   { type: 'nodes', nodes: [{ node: 'n', state: 'failed', note: 'why' }] },
+  { type: 'times', display: 'local', localZone: 'Europe/Berlin' },
   { type: 'detail', id: 1, text: 'whole' },
 ];
 

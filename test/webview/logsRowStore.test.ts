@@ -10,6 +10,7 @@ function row(id: number, change: Partial<LogRow> = {}): LogRow {
     id,
     kind: 'entry',
     time: id,
+    zone: 60,
     node: 'web-1',
     writer: 'shop',
     level: 'info',

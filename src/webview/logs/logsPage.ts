@@ -12,6 +12,7 @@ import {
   type ToLogs,
 } from './protocol.ts';
 import { Rate } from './rate.ts';
+import { timeTitle, timeWidth, utcTimes, type RowTimes } from './rowTime.ts';
 import { noFilter, RowStore, type RowFilter } from './rowStore.ts';
 import { VirtualRows } from './virtualRows.ts';
 
@@ -41,6 +42,7 @@ export class LogsPage {
   private readonly status = h('span', { className: 'status', id: 'status' });
   private readonly live = h('div', { className: 'announcer', role: 'status', ariaLive: 'polite' });
   private readonly detail = h('pre', { className: 'detail', tabIndex: 0, hidden: true });
+  private readonly timeHead = h('span', { className: 'time' });
   private readonly empty = h('p', { className: 'empty' });
 
   constructor(root: HTMLElement, send: (message: FromLogs) => void) {
@@ -55,6 +57,7 @@ export class LogsPage {
     this.pauseButton.addEventListener('click', () => this.setPaused(!this.isPaused));
     fill(root, this.nodes, this.toolbar(), this.body(), this.detail, this.live);
     this.setPaused(false);
+    this.setTimes(utcTimes);
     this.showNodes([]);
     setInterval(() => this.updateStatus(), 1000);
     setInterval(() => this.announce(), announceMs);
@@ -73,6 +76,9 @@ export class LogsPage {
         break;
       case 'nodes':
         this.showNodes(message.nodes);
+        break;
+      case 'times':
+        this.setTimes(message);
         break;
       case 'detail':
         if (message.id === this.selected?.id) this.showDetail(message.text);
@@ -115,17 +121,23 @@ export class LogsPage {
   }
 
   private body(): HTMLElement {
-    const heads = ['Time (UTC)', 'Node', 'Level', 'Message'].map((title) =>
-      h('span', { className: title.split(' ')[0]!.toLowerCase(), textContent: title }),
+    const heads = ['Node', 'Level', 'Message'].map((title) =>
+      h('span', { className: title.toLowerCase(), textContent: title }),
     );
     return h(
       'div',
       { className: 'body' },
-      h('div', { className: 'row head', ariaHidden: 'true' }, ...heads),
+      h('div', { className: 'row head', ariaHidden: 'true' }, this.timeHead, ...heads),
       this.list.element,
       this.empty,
       this.endButton,
     );
+  }
+
+  private setTimes(times: RowTimes): void {
+    this.timeHead.textContent = timeTitle(times);
+    document.body.style.setProperty('--time-width', `${timeWidth(times) + 0.5}ch`);
+    this.list.setTimes(times);
   }
 
   private showNodes(nodes: readonly NodeRow[]): void {

@@ -1,5 +1,7 @@
 // Messages between the page of the live logs and the extension. What arrives is checked on both sides.
 
+import { isTimeDisplay, type TimeDisplay } from '../../base/time.ts';
+
 /** As `Level` of src/log, or '' for an entry without one. */
 export type RowLevel = '' | 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
@@ -10,6 +12,8 @@ export interface LogRow {
   readonly kind: 'entry' | 'gap';
   /** Corrected, in epoch milliseconds; null when the entry carries no time. */
   readonly time: number | null;
+  /** Minutes that the node's own zone is ahead of UTC; null where it is not known. */
+  readonly zone: number | null;
   readonly node: string;
   /** Logger, service or file. */
   readonly writer: string;
@@ -42,6 +46,8 @@ export type ToLogs =
   /** All rows up to and with this one are gone, on both sides. */
   | { readonly type: 'cleared'; readonly upTo: number; readonly counters: Counters }
   | { readonly type: 'nodes'; readonly nodes: readonly NodeRow[] }
+  /** In whose zone times are shown; `localZone` is the name of the one that `local` means. */
+  | { readonly type: 'times'; readonly display: TimeDisplay; readonly localZone: string }
   /** The whole entry as text, as asked for. */
   | { readonly type: 'detail'; readonly id: number; readonly text: string };
 
@@ -79,7 +85,7 @@ const nodeStates: ReadonlySet<unknown> = new Set<NodeRow['state']>([
 /** Undefined for anything the extension does not send. */
 export function readToLogs(message: unknown): ToLogs | undefined {
   if (!isRecord(message)) return undefined;
-  const { type, rows, nodes, counters, id, upTo, text } = message;
+  const { type, rows, nodes, counters, id, upTo, text, display, localZone } = message;
   switch (type) {
     case 'rows':
       return isListOf(rows, isLogRow) && isCounters(counters)
@@ -89,6 +95,10 @@ export function readToLogs(message: unknown): ToLogs | undefined {
       return isCount(upTo) && isCounters(counters) ? { type, upTo, counters } : undefined;
     case 'nodes':
       return isListOf(nodes, isNodeRow) ? { type, nodes } : undefined;
+    case 'times':
+      return isTimeDisplay(display) && isShortText(localZone)
+        ? { type, display, localZone }
+        : undefined;
     case 'detail':
       return isCount(id) && typeof text === 'string' ? { type, id, text } : undefined;
     default:
@@ -124,12 +134,17 @@ function isLogRow(value: unknown): value is LogRow {
     isRecord(value) &&
     isCount(value['id']) &&
     (value['kind'] === 'entry' || value['kind'] === 'gap') &&
-    (value['time'] === null || Number.isFinite(value['time'])) &&
+    isNumberOrNull(value['time']) &&
+    isNumberOrNull(value['zone']) &&
     rowLevels.has(value['level']) &&
     isCount(value['moreLines']) &&
     typeof value['isLate'] === 'boolean' &&
     ['node', 'writer', 'contextId', 'message'].every((name) => typeof value[name] === 'string')
   );
+}
+
+function isNumberOrNull(value: unknown): value is number | null {
+  return value === null || Number.isFinite(value);
 }
 
 function isNodeRow(value: unknown): value is NodeRow {

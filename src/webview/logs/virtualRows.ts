@@ -3,6 +3,7 @@
 
 import { h } from '../flame/dom.ts';
 import type { LogRow } from './protocol.ts';
+import { rowTime, utcTimes, type RowTimes } from './rowTime.ts';
 
 /** Rows made beyond the edges, so that a short scroll shows no emptiness. */
 const overscan = 10;
@@ -17,6 +18,7 @@ export class VirtualRows {
   private readonly space: HTMLElement;
   private readonly handlers: RowHandlers;
   private rows: readonly LogRow[] = [];
+  private times: RowTimes = utcTimes;
   private selectedId = -1;
   private isScheduled = false;
   /** In pixels; follows the size of the editor's font. */
@@ -50,6 +52,11 @@ export class VirtualRows {
     this.element.ariaRowCount = String(rows.length);
     if (this.isAtEnd) this.element.scrollTop = rows.length * this.rowHeight;
     else if (removed > 0) this.element.scrollTop -= removed * this.rowHeight;
+    this.update();
+  }
+
+  setTimes(times: RowTimes): void {
+    this.times = times;
     this.update();
   }
 
@@ -116,6 +123,7 @@ export class VirtualRows {
 
   private rowElement(row: LogRow, index: number): HTMLElement {
     const isSelected = row.id === this.selectedId;
+    const time = rowTime(row, this.times);
     const element = h(
       'div',
       {
@@ -125,7 +133,7 @@ export class VirtualRows {
         ariaRowIndex: String(index + 1),
         ariaSelected: String(isSelected),
       },
-      cell('time', timeOfDay(row.time), row.time === null ? '' : new Date(row.time).toISOString()),
+      cell('time', time.text, time.title),
       cell('node', row.node),
       cell('level', row.kind === 'gap' ? 'GAP' : row.level.toUpperCase()),
       messageCell(row),
@@ -176,9 +184,4 @@ function messageCell(row: LogRow): HTMLElement {
     parts.push(h('span', { className: 'more', textContent: `+${row.moreLines}` }));
   }
   return h('span', { className: 'message', role: 'gridcell', title: row.writer }, ...parts);
-}
-
-/** `06:17:54.123`, in UTC as all our times. */
-function timeOfDay(time: number | null): string {
-  return time === null ? '' : new Date(time).toISOString().slice(11, 23);
 }
