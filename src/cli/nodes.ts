@@ -3,11 +3,35 @@
 
 import { mapBounded } from '../base/async.ts';
 import { toDisplay } from '../base/displayText.ts';
-import { UserError } from '../base/errors.ts';
+import { isAbort, UserError } from '../base/errors.ts';
+import { zoneMark } from '../base/time.ts';
 import { commandDocument, commandToJson, describeTotals } from '../remote/commandText.ts';
 import type { CommandLog } from '../remote/commandLog.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
+import {
+  readClockFacts,
+  type ClockFacts,
+  type NodeZone,
+  type SyncState,
+} from '../remote/syncDaemon.ts';
 import { exitCodes, print, selectNodes, type CliCommand } from './context.ts';
+
+interface ClockReport {
+  readonly offsetMs: number;
+  readonly errorMs: number;
+  /** Who keeps the node's clock right, as the node says; null when it could not be asked. */
+  readonly sync: {
+    readonly kind: SyncState['kind'];
+    readonly synchronised: boolean | null;
+    readonly offsetMs: number | null;
+    readonly detail: string;
+  } | null;
+  readonly zone: {
+    readonly offsetMinutes: number;
+    readonly name: string | null;
+    readonly abbreviation: string | null;
+  } | null;
+}
 
 interface NodeReport {
   readonly name: string;
@@ -18,7 +42,7 @@ interface NodeReport {
   /** One sentence why, with the next step; null for a node that is ready. */
   readonly reason: string | null;
   readonly code: string | null;
-  readonly clock: { readonly offsetMs: number; readonly errorMs: number } | null;
+  readonly clock: ClockReport | null;
 }
 
 const maxConnections = 8;
@@ -43,13 +67,46 @@ export const nodesCommand: CliCommand = async (args, context) => {
 
 async function report(node: Node, access: NodeAccess, signal: AbortSignal): Promise<NodeReport> {
   const clock = await access.clock(node, signal);
+  const facts = await askClockFacts(node, access, signal);
   return {
     ...head(node),
     state: 'ready',
     reason: null,
     code: null,
-    clock: { offsetMs: round(clock.offsetMs), errorMs: round(clock.errorMs) },
+    clock: {
+      offsetMs: round(clock.offsetMs),
+      errorMs: round(clock.errorMs),
+      sync: facts === undefined ? null : syncReport(facts.sync),
+      zone: facts?.zone === undefined ? null : zoneReport(facts.zone),
+    },
   };
+}
+
+/** A node that answers its clock and not this is ready all the same. */
+async function askClockFacts(
+  node: Node,
+  access: NodeAccess,
+  signal: AbortSignal,
+): Promise<ClockFacts | undefined> {
+  try {
+    return await readClockFacts(await access.shell(node, signal), signal);
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    return undefined;
+  }
+}
+
+function syncReport({ kind, synchronised, offsetMs, detail }: SyncState): ClockReport['sync'] {
+  return {
+    kind,
+    synchronised: synchronised ?? null,
+    offsetMs: offsetMs === undefined ? null : round(offsetMs),
+    detail,
+  };
+}
+
+function zoneReport({ offsetMinutes, name, abbreviation }: NodeZone): ClockReport['zone'] {
+  return { offsetMinutes, name: name ?? null, abbreviation: abbreviation ?? null };
 }
 
 function failure(node: Node, error: unknown): NodeReport {
@@ -73,13 +130,27 @@ function head(node: Node): Pick<NodeReport, 'name' | 'host' | 'labels' | 'origin
 }
 
 function describe(node: NodeReport): string {
-  const clock =
-    node.clock === null
-      ? ''
-      : `clock ${node.clock.offsetMs >= 0 ? '+' : '−'}${Math.abs(node.clock.offsetMs)} ms ` +
-        `± ${node.clock.errorMs} ms`;
+  const clock = node.clock === null ? '' : describeClock(node.clock);
   const labels = node.labels.length === 0 ? '' : `  [${node.labels.join(', ')}]`;
   return `${node.name.padEnd(16)} ${node.state.padEnd(7)} ${node.reason ?? clock}${labels}`;
+}
+
+/** `clock +3500.12 ms ± 0.1 ms, chrony, Europe/Berlin +01:00` */
+function describeClock({ offsetMs, errorMs, sync, zone }: ClockReport): string {
+  const sign = offsetMs >= 0 ? '+' : '−';
+  return [
+    `clock ${sign}${Math.abs(offsetMs)} ms ± ${errorMs} ms`,
+    ...(sync === null ? [] : [describeKeeper(sync)]),
+    ...(zone === null
+      ? []
+      : [[zone.name ?? zone.abbreviation ?? '', zoneMark(zone.offsetMinutes)].join(' ').trim()]),
+  ].join(', ');
+}
+
+function describeKeeper({ kind, synchronised }: NonNullable<ClockReport['sync']>): string {
+  if (kind === 'unknown') return 'keeper unknown';
+  const keeper = kind === 'none' ? 'no daemon' : kind;
+  return synchronised === false ? `${keeper} (not synchronised)` : keeper;
 }
 
 function round(ms: number): number {

@@ -51,6 +51,11 @@ test('--commands with --json is one document with both', async () => {
 });
 
 test('without it the list of nodes is as it was', async () => {
-  const answer = JSON.parse(await run(true)) as { name: string }[];
+  const answer = JSON.parse(await run(true)) as { name: string; clock: unknown }[];
   assert.equal(answer[0]?.name, 'web-1');
+  assert.deepEqual(Object.keys(answer[0].clock as object), ['offsetMs', 'errorMs', 'sync', 'zone']);
+});
+
+test('a node tells who keeps its clock, and its zone', async () => {
+  assert.match(await run(false), /^web-1 +ready +clock \+0 ms ± 0.1 ms, .+, \S+ [+-]\d\d:\d\d$/m);
 });
