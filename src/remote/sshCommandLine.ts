@@ -184,7 +184,7 @@ class CommandReading {
         this.user ??= readUser(argument);
         break;
       case 'i':
-        this.identityFiles.push(argument);
+        this.readKey(argument);
         break;
       case 'J':
         this.readJumps(argument);
@@ -201,6 +201,12 @@ class CommandReading {
       default:
         this.readFlag(flag);
     }
+  }
+
+  private readKey(file: string): void {
+    if (file.includes('"'))
+      throw notUnderstood('A key file with a quote in its name cannot be written down.');
+    this.identityFiles.push(file);
   }
 
   private readJumps(list: string): void {
@@ -228,7 +234,7 @@ class CommandReading {
         this.user ??= readUser(value);
         break;
       case 'identityfile':
-        this.identityFiles.push(value.replace(/^"(.*)"$/, '$1'));
+        this.readKey(value.replace(/^"(.*)"$/, '$1'));
         break;
       case 'proxyjump':
         this.readJumps(value);
