@@ -31,6 +31,8 @@ export interface SshdOptions {
   readonly config?: string;
   /** Default: ed25519. The first one's file is `host`. */
   readonly hostKeys?: readonly HostKeyKind[];
+  /** Default: VERBOSE. */
+  readonly logLevel?: string;
 }
 
 export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
@@ -54,7 +56,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-LogLevel VERBOSE
+LogLevel ${options.logLevel ?? 'VERBOSE'}
 ${options.config ?? ''}
 `,
   );
