@@ -56,10 +56,16 @@ export function hostBlock(name: string, typed: TypedNode, alias?: SshTarget): st
     ...(keys.length === 0 ? {} : { IdentityFile: [...keys] }),
     ...(jumps.length === 0 ? {} : { ProxyJump: jumps.join(',') }),
     ...(jumps.length === 0 ? defined('ProxyCommand', alias?.proxyCommand) : {}),
-    // ssh takes the first of several; so does the block.
-    ...Object.fromEntries([...typed.options].reverse()),
+    ...Object.fromEntries(firstOfEach(typed.options)),
   });
   return withoutBlankLines(SSHConfig.stringify(block));
+}
+
+/** Of several values for one keyword ssh takes the first. */
+function firstOfEach(options: TypedNode['options']): TypedNode['options'] {
+  return options.filter(
+    ([keyword], index) => options.findIndex(([other]) => other === keyword) === index,
+  );
 }
 
 function defined(keyword: string, value: string | undefined): Readonly<Record<string, string>> {

@@ -58,6 +58,11 @@ test('a pasted command as the lines of an ssh configuration', () => {
   assert.deepEqual(programsOf(typed), ['nc %h %p']);
 });
 
+test('of several values for one keyword the first counts, as for ssh', () => {
+  const typed = parseSshCommandLine('ssh -o ConnectTimeout=5 -o connecttimeout=7 web');
+  assert.equal(hostBlock('web', typed), 'Host web\n  ConnectTimeout 5\n');
+});
+
 test('a name that is the host needs no more; a zone keeps its percent sign', () => {
   assert.equal(hostBlock('web', parseSshCommandLine('web')), 'Host web\n');
   assert.equal(
