@@ -5,7 +5,10 @@ import { existsSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { UserError } from './base/errors.ts';
 import type { KnownZone } from './base/time.ts';
+import { redactArgv } from './env/redact.ts';
+import { createRedactionKey } from './env/redactionKey.ts';
 import { zoneOfClock } from './remote/clockHistory.ts';
+import { CommandLog } from './remote/commandLog.ts';
 import { sshConnector } from './remote/connect.ts';
 import type { Node } from './remote/node.ts';
 import { formatNodeUri } from './remote/nodeFiles.ts';
@@ -14,6 +17,7 @@ import { combineNodes } from './remote/settings.ts';
 import { planLaunch } from './run/launchPlan.ts';
 import { headOf, type RunRecord } from './run/runRecord.ts';
 import { findRunNear, hasFailed } from './run/runStore.ts';
+import { CommandLogView } from './ui/commandLogView.ts';
 import { registerCommands } from './ui/commands.ts';
 import { onDidChangeConfig, readConfig } from './ui/config.ts';
 import { configurationOf, DebugFactory } from './ui/debugFactory.ts';
@@ -48,6 +52,10 @@ export function activate(context: vscode.ExtensionContext): void {
     registry.setNodes(await combineNodes(config.nodes, config.sshConfigFile));
   };
   const times = add(new TimeZoneSwitch((name) => zoneOfNode(registry, name)));
+  const commandKey = createRedactionKey();
+  const commandLog = add(new CommandLog((words) => redactArgv(words, commandKey)));
+  const commandView = new CommandLogView(commandLog, times);
+  add(commandView.register());
   add(new NodeTree(registry).register());
   add(registry.onDidChange((node) => reporter.report(measureClock(registry, node))));
   add(onDidChangeConfig(() => reporter.report(refreshNodes())));
@@ -136,6 +144,7 @@ export function activate(context: vscode.ExtensionContext): void {
         }),
         ...logs.commands(),
         ...times.commands(),
+        ...commandView.commands((value): value is Node => registry.nodes.includes(value as Node)),
         ...runCommands(registry, runs, preflights, {
           debug,
           terminal,

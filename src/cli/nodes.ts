@@ -118,7 +118,7 @@ function failure(node: Node, error: unknown): NodeReport {
 
 /** Every command with its literal text, then what it came to on each node. */
 function inFull(commands: CommandLog): string {
-  const documents = commands.entries().map(commandDocument);
+  const documents = commands.entries().map((entry) => commandDocument(entry));
   const totals = commands
     .totals()
     .map((one) => `${toDisplay(one.node, 200)}: ${describeTotals(one)}`);

@@ -3,7 +3,7 @@
 
 import { toDisplay, toDisplayLines } from '../base/displayText.ts';
 import { formatBytes, formatCount, formatDuration } from '../base/figures.ts';
-import { formatIso } from '../base/time.ts';
+import { formatIso, formatTime, type EpochMs } from '../base/time.ts';
 import type { CommandEntry, CommandLog, CommandTotals } from './commandLog.ts';
 
 /** `42 commands · 1.20 MiB · 3 failed` */
@@ -34,11 +34,14 @@ export function describeCost(entry: CommandEntry): string {
 }
 
 /** Everything that is known of one command; its text is the literal one. */
-export function commandDocument(entry: CommandEntry): string {
+export function commandDocument(
+  entry: CommandEntry,
+  showTime: (time: EpochMs) => string = (time) => formatTime(time, 'utc'),
+): string {
   const { title, node, kind, script, args } = entry;
   const head = [
     `${title}`,
-    `on ${toDisplay(node, 200)}, begun ${formatIso(entry.startedAt)}`,
+    `on ${toDisplay(node, 200)}, begun ${showTime(entry.startedAt)}`,
     describeCost(entry),
     ...(kind === 'terminal' ? ['A terminal: what was typed and shown is not kept.'] : []),
     ...(script === ''

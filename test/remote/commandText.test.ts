@@ -29,7 +29,7 @@ test('a document holds the literal text, and arguments as comments that can do n
     commandDocument(entry),
     [
       '# List a directory',
-      '# on web-1, begun 2026-11-22T10:00:00.123Z',
+      '# on web-1, begun 2026-11-22 10:00:00.123Z',
       '# 12 ms · sent 1.20 KiB, received 340 bytes · exit 0',
       "# Run by the node's /bin/sh with the arguments that stand below it:",
       '',
