@@ -39,11 +39,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = (() => {
 /** Package → where alone it may be imported. */
 const CONFINED: Readonly<Record<string, (file: string) => boolean>> = {
   vscode: (file) => file.startsWith('ui/') || file === 'extension.ts',
-  ssh2: (file) => file === 'remote/ssh2Shell.ts',
+  ssh2: (file) => file === 'remote/ssh2Connection.ts',
 };
 
 /** Loaded at the first connection, never at the start: see test/tools/build.mjs. */
-const LOADED_LATE = 'remote/ssh2Shell.ts';
+const LOADED_LATE = 'remote/ssh2Connection.ts';
 
 interface Import {
   /** As written: './lines.ts', 'node:fs', 'vscode'. */

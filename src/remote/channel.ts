@@ -1,23 +1,39 @@
 // What both kinds of shell do with a started program: drop what login start-up files printed, and collect
 // a short program's output under a deadline and a size limit.
 
-import { Transform, type Readable } from 'node:stream';
+import { constants } from 'node:os';
+import { Transform, Writable, type Readable } from 'node:stream';
 import { UserError } from '../base/errors.ts';
 import { withDeadline, abortable } from '../base/async.ts';
-import type { ExecOptions, ExecResult, RemoteProcess } from './shell.ts';
+import type { ExecOptions, ExecResult, ProcessExit, RemoteProcess } from './shell.ts';
 
 /** Noise before the marker beyond this size means that no POSIX sh answers on this node. */
 const maxNoiseBytes = 1 << 20;
+const keptNoiseBytes = 4 << 10;
 
-/** The stream after the marker. Without a marker the result is empty. */
-export function skipToMarker(stream: Readable, marker: string): Readable {
+export interface ProgramOutput {
+  /** What comes after the marker; empty without one. */
+  readonly stdout: Readable;
+  /** What the login shell printed before the program: the last 4 KiB so far. */
+  readonly noise: () => string;
+}
+
+/** Drops what login start-up files print. `onBytes` is told of all bytes that arrived. */
+export function skipToMarker(
+  stream: Readable,
+  marker: string,
+  onBytes?: (bytes: number) => void,
+): ProgramOutput {
   const wanted = Buffer.from(marker, 'latin1');
   let seen: Buffer | undefined = Buffer.alloc(0);
+  let noise: Buffer = Buffer.alloc(0);
   const skip = new Transform({
     transform(chunk: Buffer, _encoding, done) {
+      onBytes?.(chunk.length);
       if (seen === undefined) return done(null, chunk);
       seen = Buffer.concat([seen, chunk]);
       const at = seen.indexOf(wanted);
+      noise = seen.subarray(0, at < 0 ? seen.length : at).subarray(-keptNoiseBytes);
       if (at >= 0) {
         const rest = seen.subarray(at + wanted.length);
         seen = undefined;
@@ -27,12 +43,99 @@ export function skipToMarker(stream: Readable, marker: string): Readable {
       done();
     },
   });
-  stream.once('error', (error) => skip.destroy(error));
-  // A stream that is closed before its end (a lost connection) ends here too, or readers would hang.
+  return { stdout: pipeThrough(stream, skip), noise: () => noise.toString('utf8') };
+}
+
+/** A pipe that also ends when the stream is closed before its end (a lost connection), or readers would hang. */
+function pipeThrough(stream: Readable, next: Transform): Readable {
+  stream.once('error', (error) => next.destroy(error));
   stream.once('close', () => {
-    if (!skip.writableEnded) skip.end();
+    if (!next.writableEnded) next.end();
   });
-  return stream.pipe(skip);
+  return stream.pipe(next);
+}
+
+/**
+ * Takes the line out of a program's stderr in which its sh tells how it ended (`reportExit` of command.ts).
+ * `exit` is undefined until that line was seen, for good when the connection was lost before.
+ */
+export function readExit(
+  stream: Readable,
+  marker: string,
+  onBytes?: (bytes: number) => void,
+): {
+  readonly stderr: Readable;
+  readonly exit: () => ProcessExit | undefined;
+  /** Resolves when all of the stream was seen. */
+  readonly seen: Promise<void>;
+} {
+  const start = Buffer.from(marker.replace('\n', ' '), 'latin1');
+  let exit: ProcessExit | undefined;
+  let held: Buffer = Buffer.alloc(0);
+  const take = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      onBytes?.(chunk.length);
+      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+      const at = exit === undefined ? held.indexOf(start) : -1;
+      const end = at < 0 ? -1 : held.indexOf(10, at);
+      if (end >= 0) {
+        exit = exitOf(Number(held.toString('latin1', at + start.length, end)));
+        this.push(held.subarray(0, at));
+        held = held.subarray(end + 1);
+      }
+      // From a record separator on it may become the line; program output hardly ever has one.
+      const keepFrom = exit === undefined ? held.lastIndexOf(start[0]!) : -1;
+      const isPossible = keepFrom >= 0 && held.length - keepFrom <= start.length + 4;
+      const ready = isPossible ? held.subarray(0, keepFrom) : held;
+      held = isPossible ? held.subarray(keepFrom) : Buffer.alloc(0);
+      done(null, ready.length > 0 ? ready : undefined);
+    },
+    flush(done) {
+      done(null, held.length > 0 ? held : undefined);
+    },
+  });
+  const seen = new Promise<void>((resolve) => take.once('finish', resolve).once('close', resolve));
+  return { stderr: pipeThrough(stream, take), exit: () => exit, seen };
+}
+
+/** sh's `$?` in words: more than 128 is a signal. */
+function exitOf(status: number): ProcessExit {
+  const signal = Object.entries(constants.signals).find(([, number]) => number === status - 128);
+  return signal === undefined
+    ? { exitCode: status, signal: undefined }
+    : { exitCode: undefined, signal: signal[0] };
+}
+
+/** Passes on what is written and tells how many bytes went. */
+export function countWrites(inner: Writable, onBytes: (bytes: number) => void): Writable {
+  const counted = new Writable({
+    write(chunk: Buffer, encoding, done) {
+      onBytes(chunk.length);
+      if (inner.destroyed || inner.writableEnded) return done();
+      inner.write(chunk, encoding, () => done());
+    },
+    final(done) {
+      inner.end();
+      done();
+    },
+    destroy(error, done) {
+      if (!inner.writableEnded) inner.end();
+      done(error);
+    },
+  });
+  inner.on('error', (error) => counted.destroy(error));
+  return counted;
+}
+
+/** The bytes as they come, counted. */
+export function countReads(stream: Readable, onBytes: (bytes: number) => void): Readable {
+  const count = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      onBytes(chunk.length);
+      done(null, chunk);
+    },
+  });
+  return pipeThrough(stream, count);
 }
 
 const defaultTimeoutMs = 30_000;
@@ -58,7 +161,7 @@ export async function collect(
       readHead(program.stderr, maxStderrBytes),
       program.exited,
     ]);
-    return { stdout, stderr: stderr.toString('utf8'), ...exit };
+    return { stdout, stderr: stderr.toString('utf8'), noise: program.noise?.() ?? '', ...exit };
   };
   try {
     return await withDeadline(abortable(work(), signal), timeoutMs, () =>

@@ -1,28 +1,113 @@
-// Node → Shell: resolves the host, loads the SSH transport when it is first needed, and checks that a POSIX
-// shell answers there.
+// Node → Shell: resolves the host, chooses the transport, asks about unknown host keys with no connection open,
+// and checks that a POSIX shell answers.
 
-import { UserError } from '../base/errors.ts';
+import { describeError, UserError } from '../base/errors.ts';
 import { toDisplay } from '../base/displayText.ts';
+import type { CommandLog } from './commandLog.ts';
+import type { ConnectOptions, Connection, Transport } from './connection.ts';
+import { ConnectionReport } from './connectionReport.ts';
+import { UnknownHostKey } from './hostKeyTrust.ts';
+import { LoginGate } from './loginGate.ts';
+import type { LoginPrompts } from './loginPrompts.ts';
 import type { Node } from './node.ts';
-import type { ConnectNode } from './nodeRegistry.ts';
-import type { Shell } from './shell.ts';
-import type { LoginPrompts } from './ssh2Shell.ts';
+import { PooledShell, type PoolLimits } from './pooledShell.ts';
+import type { ExecResult } from './shell.ts';
 import { resolveHost, type SshConfigOptions } from './sshConfig.ts';
 
-/** The options and prompts are asked for at each connection, since settings change. */
+export interface ConnectAttempt {
+  /** Nobody is asked anything: what needs an answer is refused. */
+  readonly isBackground: boolean;
+  readonly report: ConnectionReport;
+}
+
+/** As nodeLink.ts wants it. Without an `attempt` somebody is there to be asked. */
+export type ConnectNode = (
+  node: Node,
+  signal: AbortSignal,
+  attempt?: ConnectAttempt,
+) => Promise<PooledShell>;
+
+export interface ConnectorOptions {
+  readonly commands?: CommandLog;
+  readonly limits?: Partial<PoolLimits>;
+  readonly gate?: LoginGate;
+}
+
+const nobody: LoginPrompts = {};
+const shellTimeoutMs = 15_000;
+/** A login shell that takes longer makes every command slow, and its owner may not know. */
+const slowShellMs = 1_500;
+
+/** The configuration and prompts are asked for at each connection, since settings change. */
 export function sshConnector(
   config: () => SshConfigOptions,
   prompts: () => LoginPrompts,
+  { commands, limits, gate = new LoginGate() }: ConnectorOptions = {},
 ): ConnectNode {
-  return async (node, signal) => {
+  let ssh2: Promise<Transport> | undefined;
+  const transportOf = (): Promise<Transport> => {
+    ssh2 ??= import('./ssh2Connection.ts').then((module) => module.createSsh2Transport());
+    return ssh2;
+  };
+
+  const connect = async (
+    node: Node,
+    answers: LoginPrompts,
+    report: ConnectionReport,
+    signal: AbortSignal,
+  ): Promise<Connection> => {
     const options = config();
     const resolve = (alias: string): ReturnType<typeof resolveHost> => resolveHost(alias, options);
-    const target = await resolve(node.host);
-    const { connectSsh } = await import('./ssh2Shell.ts');
-    const connection = { node: node.name, target, resolve, prompts: prompts() };
-    const shell = await connectSsh(connection, signal);
+    const target = await report.step(
+      'Read the ssh configuration',
+      () => resolve(node.host),
+      ({ user, host, port }) => `${user}@${host}:${port}`,
+    );
+    for (const setting of target.unsupported) report.note('Not supported', setting);
+    const transport = await transportOf();
+    const accepted = new Set<string>();
+    const attempt: ConnectOptions = {
+      node: node.name,
+      target,
+      resolve,
+      prompts: answers,
+      acceptedHostKeys: accepted,
+      gate,
+      report,
+    };
+    for (;;) {
+      try {
+        return await transport(attempt, signal);
+      } catch (error) {
+        if (!(error instanceof UnknownHostKey) || answers.hostKey === undefined) throw error;
+        const { question } = error;
+        // Each key is asked about once in a connecting; one that is still unknown then cannot be helped.
+        if (accepted.has(question.fingerprint)) throw error;
+        const end = report.begin(`Ask about the host key of ${question.name}`);
+        if (!(await answers.hostKey(question))) {
+          end('failed', 'declined');
+          throw error;
+        }
+        end('ok', 'accepted');
+        signal.throwIfAborted();
+        accepted.add(question.fingerprint);
+      }
+    }
+  };
+
+  return async (node, signal, attempt) => {
+    const report = attempt?.report ?? new ConnectionReport();
+    const answers = attempt?.isBackground === true ? nobody : prompts();
+    const connection = await connect(node, answers, report, signal);
+    const shell = new PooledShell({
+      node: node.name,
+      connection,
+      connectAnother: (stop) => connect(node, nobody, new ConnectionReport(), stop),
+      commands,
+      ...(limits === undefined ? {} : { limits }),
+    });
     try {
-      await checkShell(node, shell, signal);
+      await checkShell(node, shell, report, signal);
       return shell;
     } catch (error) {
       shell.dispose();
@@ -32,13 +117,65 @@ export function sshConnector(
 }
 
 /** A login can succeed and still run nothing: an expired account, nologin, a forced command, only SFTP. */
-async function checkShell(node: Node, shell: Shell, signal: AbortSignal): Promise<void> {
-  const answer = await shell.exec({ script: 'echo ready' }, { timeoutMs: 15_000 }, signal);
-  if (answer.stdout.toString() === 'ready\n') return;
-  const words = toDisplay(answer.stderr.trim().split('\n').at(-1) ?? '', 200);
-  throw new UserError(
-    'node.noShell',
+async function checkShell(
+  node: Node,
+  shell: PooledShell,
+  report: ConnectionReport,
+  signal: AbortSignal,
+): Promise<void> {
+  const end = report.begin('Start a shell');
+  const startedAt = performance.now();
+  try {
+    const command = { script: 'echo ready', title: 'check that a POSIX shell answers' };
+    const answer = await shell.exec(command, { timeoutMs: shellTimeoutMs }, signal);
+    if (answer.stdout.toString() !== 'ready\n') throw noShell(node, answer);
+    const tookMs = performance.now() - startedAt;
+    end('ok', describeShell(answer, tookMs));
+  } catch (caught) {
+    const error =
+      caught instanceof UserError && caught.code === 'node.timeout'
+        ? shellTooSlow(node, caught)
+        : caught;
+    end('failed', describeError(error));
+    throw error;
+  }
+}
+
+function describeShell(answer: ExecResult, tookMs: number): string | undefined {
+  const remarks = [
+    ...(tookMs > slowShellMs
+      ? [`slow: the start-up files of the login shell took ${(tookMs / 1000).toFixed(1)} s`]
+      : []),
+    ...(answer.noise === undefined || answer.noise === ''
+      ? []
+      : ['its start-up files print text, which is left out']),
+  ];
+  return remarks.length === 0 ? undefined : remarks.join('; ');
+}
+
+function noShell(node: Node, answer: ExecResult): UserError {
+  // The login program of a closed account writes to stdout, sh to stderr.
+  const said = `${answer.noise ?? ''}\n${answer.stderr}`.trim().split('\n').at(-1) ?? '';
+  const words = toDisplay(said, 200);
+  const isUnavailable = /not available|expired|nologin|disabled|locked/i.test(words);
+  return new UserError(
+    isUnavailable ? 'node.accountClosed' : 'node.noShell',
     `${node.name} lets you log in, but runs no commands${words === '' ? '' : ` (it says: ${words})`}.`,
-    { hint: 'The account needs a login shell and no forced command.' },
+    {
+      hint: isUnavailable
+        ? 'The account is closed or has no login shell: ask whoever runs the node.'
+        : 'The account needs a POSIX shell: it may be for file transfer only, or have a forced command.',
+    },
+  );
+}
+
+function shellTooSlow(node: Node, cause: Error): UserError {
+  return new UserError(
+    'node.shellTooSlow',
+    `${node.name} lets you log in, but its shell did not start within ${shellTimeoutMs / 1000} s.`,
+    {
+      hint: 'Look at the start-up files of the login shell there (.bashrc), or at its load.',
+      cause,
+    },
   );
 }

@@ -24,6 +24,8 @@ export interface Channel extends Disposable {
   readonly stderr: Readable;
   /** Resolves once; never rejects. Both parts are undefined when the end was never heard of. */
   readonly exited: Promise<ProcessExit>;
+  /** Resolves when the session no longer counts against sshd's limits; never rejects. */
+  readonly closed: Promise<void>;
   /** Does nothing without a terminal. */
   resize(size: TerminalOptions): void;
 }

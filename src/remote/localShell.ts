@@ -62,7 +62,7 @@ export class LocalShell implements Shell {
     const exited = waitForExit(child);
     const remote: RemoteProcess = {
       stdin: child.stdin,
-      stdout: skipToMarker(child.stdout, marker),
+      ...skipToMarker(child.stdout, marker),
       stderr: child.stderr,
       exited,
       dispose: () => {

@@ -1,38 +1,57 @@
-// The nodes, their states, and one shared connection to each.
+// The nodes, their states, one shared connection to each, and what is known of their clocks.
 
+import { abortable, delay, mapBounded } from '../base/async.ts';
 import { Emitter } from '../base/emitter.ts';
-import { UserError, isAbort } from '../base/errors.ts';
 import type { Disposable } from '../base/disposable.ts';
-import { abortable } from '../base/async.ts';
+import { Wakefulness } from '../base/wakefulness.ts';
 import { measureClock } from './clock.ts';
+import { ClockHistory, type NodeClock } from './clockHistory.ts';
+import type { ConnectionReport } from './connectionReport.ts';
 import type { ClockOffset, Node, NodeAccess, NodeState } from './node.ts';
+import { NodeLink, type ConnectedShell, type ConnectNode } from './nodeLink.ts';
 import type { Shell } from './shell.ts';
 
-/** Makes a connection; rejects with a UserError that says why it could not. */
-export type ConnectNode = (node: Node, signal: AbortSignal) => Promise<Shell>;
+export interface RegistryOptions {
+  /** In [0, 1). */
+  readonly random?: () => number;
+  /** A connection without a channel in use is closed after this time. */
+  readonly idleMs?: number;
+  readonly wakefulness?: Wakefulness;
+}
 
-/** A clock drifts: an older measurement is taken again. */
-const clockMaxAgeMs = 5 * 60_000;
+/** A clock drifts: an older measurement is taken again before it is relied on. */
+const clockMaxAgeMs = 10 * 60_000;
+const defaultIdleMs = 15 * 60_000;
+const idleCheckMs = 30_000;
+const maxPingsAtOnce = 8;
 
-interface Connection {
-  readonly shell: Promise<Shell>;
-  readonly abort: AbortController;
-  clock: Promise<ClockOffset> | undefined;
+interface Entry {
+  readonly link: NodeLink;
+  readonly clocks: ClockHistory;
+  measuring: Promise<ClockOffset> | undefined;
 }
 
 export class NodeRegistry implements NodeAccess, Disposable {
   private readonly connectNode: ConnectNode;
-  private readonly connections = new Map<string, Connection>();
-  private readonly states = new Map<string, NodeState>();
+  private readonly random: () => number;
+  private readonly idleMs: number;
+  private readonly wakefulness: Wakefulness;
+  private readonly entries = new Map<string, Entry>();
   private readonly changed = new Emitter<Node>();
   private readonly nodesChanged = new Emitter<void>();
+  private readonly stopped = new AbortController();
+  private idleTimer: NodeJS.Timeout | undefined;
   private known: readonly Node[] = [];
 
   readonly onDidChange = this.changed.event;
   readonly onDidChangeNodes = this.nodesChanged.event;
 
-  constructor(connectNode: ConnectNode) {
+  constructor(connectNode: ConnectNode, options: RegistryOptions = {}) {
     this.connectNode = connectNode;
+    this.random = options.random ?? Math.random;
+    this.idleMs = options.idleMs ?? defaultIdleMs;
+    this.wakefulness = options.wakefulness ?? new Wakefulness();
+    this.wakefulness.onDidWake(() => void this.wake());
   }
 
   get nodes(): readonly Node[] {
@@ -41,103 +60,128 @@ export class NodeRegistry implements NodeAccess, Disposable {
 
   /** Replaces the set of nodes. Connections to nodes that are gone or reached differently are closed. */
   setNodes(nodes: readonly Node[]): void {
-    for (const node of this.known) {
-      const next = nodes.find((candidate) => candidate.name === node.name);
-      if (next === undefined || next.host !== node.host) this.disconnect(node);
+    const next = new Map(nodes.map((node) => [node.name, node]));
+    for (const [name, { link }] of this.entries) {
+      const node = next.get(name);
+      if (node !== undefined && node.host === link.node.host) {
+        link.node = node;
+        continue;
+      }
+      link.disconnect();
+      this.entries.delete(name);
     }
     this.known = nodes;
     this.nodesChanged.fire();
   }
 
   state(node: Node): NodeState {
-    return this.states.get(node.name) ?? { kind: 'offline' };
+    return this.entries.get(node.name)?.link.state ?? { kind: 'offline' };
+  }
+
+  /** What happened the last time this node was connected to; undefined when it never was. */
+  report(node: Node): ConnectionReport | undefined {
+    return this.entries.get(node.name)?.link.report;
+  }
+
+  /** The shell, if there is a connection now: for work that must not make one. */
+  shellNow(node: Node): Shell | undefined {
+    return this.entries.get(node.name)?.link.shellNow;
   }
 
   async shell(node: Node, signal?: AbortSignal): Promise<Shell> {
-    const connection = this.connections.get(node.name) ?? this.connect(node);
-    return abortable(connection.shell, signal);
+    return this.entry(node).link.shell(signal);
   }
 
   async clock(node: Node, signal?: AbortSignal): Promise<ClockOffset> {
     await this.shell(node, signal);
-    const connection = this.connections.get(node.name) ?? this.connect(node);
-    const measured = await connection.clock;
-    if (measured !== undefined && Date.now() - measured.measuredAt < clockMaxAgeMs) return measured;
-    connection.clock = connection.shell.then((shell) => measureClock(shell));
-    const clock = await abortable(connection.clock, signal);
-    if (this.connections.get(node.name) === connection) {
-      this.setState(node, { kind: 'ready', clock });
-    }
-    return clock;
+    const entry = this.entry(node);
+    const known = entry.clocks.current();
+    if (known !== undefined && Date.now() - known.measuredAt < clockMaxAgeMs) return known;
+    return abortable(this.measure(entry), signal);
+  }
+
+  /** Everything known of a node's clock, without asking it. */
+  clockNow(node: Node): NodeClock | undefined {
+    return this.entries.get(node.name)?.clocks.current();
   }
 
   /** Closes the connection to a node; the next use makes a new one. */
   disconnect(node: Node): void {
-    this.drop(node)?.abort.abort();
-    this.setState(node, { kind: 'offline' });
+    this.entries.get(node.name)?.link.disconnect();
+  }
+
+  /** Looks at all connections now: after a sleep, or when the network is another one. */
+  async wake(): Promise<void> {
+    await mapBounded([...this.entries.values()], maxPingsAtOnce, ({ link }) => link.wake());
   }
 
   dispose(): void {
-    for (const node of this.known) this.drop(node)?.abort.abort();
+    this.stopped.abort();
+    clearInterval(this.idleTimer);
+    this.wakefulness.dispose();
+    for (const { link } of this.entries.values()) link.dispose();
     this.changed.dispose();
     this.nodesChanged.dispose();
   }
 
-  private drop(node: Node): Connection | undefined {
-    const connection = this.connections.get(node.name);
-    this.connections.delete(node.name);
-    connection?.shell.then(
-      (shell) => shell.dispose(),
-      () => {
-        // There is no shell to dispose of; whoever asked for it has been told.
-      },
-    );
-    return connection;
-  }
-
-  private connect(node: Node): Connection {
-    const abort = new AbortController();
-    const connection: Connection = {
-      abort,
-      shell: this.connectNode(node, abort.signal),
-      clock: undefined,
-    };
-    this.connections.set(node.name, connection);
-    this.setState(node, { kind: 'connecting' });
-    connection.shell.then(
-      (shell) => this.onConnected(node, connection, shell),
-      (error: unknown) => this.onFailed(node, connection, error),
-    );
-    return connection;
-  }
-
-  private onConnected(node: Node, connection: Connection, shell: Shell): void {
-    if (this.connections.get(node.name) !== connection) return shell.dispose();
-    shell.onDidClose((error) => {
-      if (this.connections.get(node.name) !== connection) return;
-      this.connections.delete(node.name);
-      this.setState(node, error === undefined ? { kind: 'offline' } : failed(error));
+  private entry(node: Node): Entry {
+    const known = this.entries.get(node.name);
+    if (known !== undefined) return known;
+    const link = new NodeLink(node, {
+      connect: this.connectNode,
+      random: this.random,
+      onDidChange: () => this.changed.fire(link.node),
+      onDidConnect: (shell) => void this.keepClock(entry, shell),
     });
-    this.setState(node, { kind: 'ready', clock: undefined });
+    const entry: Entry = { link, clocks: new ClockHistory(), measuring: undefined };
+    this.entries.set(node.name, entry);
+    this.watch();
+    return entry;
   }
 
-  private onFailed(node: Node, connection: Connection, error: unknown): void {
-    if (this.connections.get(node.name) !== connection) return;
-    this.connections.delete(node.name);
-    this.setState(node, isAbort(error) ? { kind: 'offline' } : failed(error));
+  /** From the first use on: connections need looking after. */
+  private watch(): void {
+    if (this.idleTimer !== undefined) return;
+    this.wakefulness.start();
+    this.idleTimer = setInterval(
+      () => {
+        for (const { link } of this.entries.values()) link.closeIfIdle(this.idleMs);
+      },
+      Math.min(idleCheckMs, this.idleMs),
+    );
+    this.idleTimer.unref();
   }
 
-  private setState(node: Node, state: NodeState): void {
-    this.states.set(node.name, state);
-    this.changed.fire(node);
+  /** Measures on connecting, and again at intervals for as long as this connection is there. */
+  private async keepClock(entry: Entry, shell: ConnectedShell): Promise<void> {
+    const gone = new AbortController();
+    shell.onDidClose(() => gone.abort());
+    const signal = AbortSignal.any([gone.signal, this.stopped.signal]);
+    try {
+      while (!signal.aborted) {
+        // A node that cannot tell its time is still of use; whoever needs the clock asks and hears why.
+        await this.measure(entry).catch(() => undefined);
+        await delay(entry.clocks.nextMeasurementInMs(this.random), signal);
+      }
+    } catch {
+      // Aborted: the connection is gone.
+    }
   }
-}
 
-function failed(error: unknown): NodeState {
-  if (error instanceof UserError) {
-    const { code, message, hint } = error;
-    return { kind: 'failed', failure: { code, message, hint } };
+  private measure(entry: Entry): Promise<ClockOffset> {
+    entry.measuring ??= this.measureNow(entry).finally(() => {
+      entry.measuring = undefined;
+    });
+    return entry.measuring;
   }
-  const message = error instanceof Error ? error.message : String(error);
-  return { kind: 'failed', failure: { code: 'node.failed', message, hint: undefined } };
+
+  /** Not through `link.shell`, as looking at the clock is no use of the connection that keeps it open. */
+  private async measureNow({ link, clocks }: Entry): Promise<ClockOffset> {
+    const shell = link.shellNow ?? (await link.shell());
+    const offset = await measureClock(shell);
+    clocks.add(offset);
+    const clock = clocks.current() ?? offset;
+    if (link.shellNow === shell) link.setState({ kind: 'ready', clock });
+    return clock;
+  }
 }

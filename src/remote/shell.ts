@@ -43,6 +43,8 @@ export interface ProcessExit {
 export interface ExecResult extends ProcessExit {
   readonly stdout: Buffer;
   readonly stderr: string;
+  /** What the login shell's start-up files printed before the program: at most 4 KiB. */
+  readonly noise?: string;
 }
 
 /** A running program on a node. Disposing of it closes the channel (a guarded program is then ended). */
@@ -51,6 +53,8 @@ export interface RemoteProcess extends Disposable {
   /** Holds the channel back when it is not read. */
   readonly stdout: Readable;
   readonly stderr: Readable;
+  /** What the login shell printed before the program, so far: at most 4 KiB. */
+  readonly noise?: () => string;
   /** Resolves once; never rejects. */
   readonly exited: Promise<ProcessExit>;
 }

@@ -62,6 +62,12 @@ export function jumpRefused(where: string, target: SshTarget, error: Error): Use
   );
 }
 
+export function jumpLoop(node: string): UserError {
+  return new UserError('ssh.jumpLoop', `The jump hosts of ${node} lead in a circle.`, {
+    hint: 'Look at ProxyJump in your ssh configuration.',
+  });
+}
+
 export function handshakeTooSlow(where: string): UserError {
   return new UserError(
     'node.handshakeTimeout',
@@ -115,6 +121,71 @@ export function loginFailure(
     hint: `See what "ssh -v ${target.alias}" says.`,
     cause: error,
   });
+}
+
+export function loginCancelled(where: string, target: SshTarget): UserError {
+  return new UserError(
+    'node.loginCancelled',
+    `The login of ${target.user} on ${where} was cancelled.`,
+    { hint: 'Connect again when you have the passphrase or password at hand.' },
+  );
+}
+
+export function passwordExpired(where: string, target: SshTarget): UserError {
+  return new UserError(
+    'node.passwordExpired',
+    `${where} wants a new password for ${target.user} before it lets anybody in.`,
+    { hint: `Change it in a terminal: ssh ${target.alias}` },
+  );
+}
+
+export function proxyFailure(where: string, words: string): UserError {
+  const said = toDisplay(words.trim().split('\n').at(-1) ?? '', 200);
+  return new UserError('node.proxyFailed', `The ProxyCommand for ${where} failed: ${said}.`, {
+    hint: 'Try that command in a terminal; it stands in your ssh configuration.',
+  });
+}
+
+export function misbehaving(where: string, what: string): UserError {
+  return new UserError(
+    'node.misbehaving',
+    `${where} breaks the rules of SSH (${what}) and was cut off.`,
+    { hint: 'Its SSH server is broken or hostile: ask whoever runs it.' },
+  );
+}
+
+export function hostKeyChangedLater(where: string): UserError {
+  return new UserError(
+    'node.hostKeyChanged',
+    `${where} came up with another host key in the middle of a connection, which was cut off.`,
+    { hint: 'Somebody may be listening in: ask whoever runs it.' },
+  );
+}
+
+export function sessionLimit(node: string, cause?: unknown): UserError {
+  return new UserError('node.sessionLimit', `${node} allows no further session on a connection.`, {
+    hint: 'Its sshd limits them (MaxSessions).',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+export function noSessions(node: string, cause: unknown): UserError {
+  return new UserError(
+    'node.noSessions',
+    `${node} lets you log in, but allows no session at all.`,
+    {
+      hint: 'Its sshd has MaxSessions 0 or forbids commands for this account.',
+      cause,
+    },
+  );
+}
+
+export function noFreeSession(node: string, waitedMs: number): UserError {
+  return new UserError(
+    'node.busy',
+    `${node} allows so few sessions at once that none was free for ${waitedMs / 1000} s.`,
+    { hint: 'End a terminal, a log follow or a debug session there, or raise MaxSessions.' },
+  );
 }
 
 export function connectionLost(node: string, cause?: unknown): UserError {

@@ -2,7 +2,7 @@
 
 import * as vscode from 'vscode';
 import { toDisplay } from '../base/displayText.ts';
-import type { LoginPrompts } from '../remote/ssh2Shell.ts';
+import type { LoginPrompts } from '../remote/loginPrompts.ts';
 
 /** Prompts of a connection that the user asked for. Nothing is asked for work in the background. */
 export function loginPrompts(): LoginPrompts {

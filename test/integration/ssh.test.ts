@@ -10,7 +10,7 @@ import { measureClock } from '../../src/remote/clock.ts';
 import { sshConnector } from '../../src/remote/connect.ts';
 import type { Node } from '../../src/remote/node.ts';
 import type { Shell } from '../../src/remote/shell.ts';
-import type { LoginPrompts } from '../../src/remote/ssh2Shell.ts';
+import type { LoginPrompts } from '../../src/remote/loginPrompts.ts';
 import { eventually } from '../fakes/eventually.ts';
 import { startSshd, type TestSshd } from '../fakes/sshd.ts';
 

@@ -242,7 +242,7 @@ function checkContents({ outputs }) {
       file !== 'dist/ssh2.js' &&
       Object.keys(inputs).some((input) => /node_modules\/ssh2\//.test(input))
     ) {
-      throw new Stop(`${file} contains ssh2: only src/remote/ssh2Shell.ts may import it.`);
+      throw new Stop(`${file} contains ssh2: only src/remote/ssh2Connection.ts may import it.`);
     }
     if (file !== 'dist/extension.js' && imports.some((imported) => imported.path === 'vscode')) {
       throw new Stop(`${file} imports vscode: only src/ui and src/extension.ts may.`);

@@ -11,7 +11,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 /** `vscode` is for the user interface alone; the same core serves the command `faultline`. */
 const noVscode = { name: 'vscode', message: 'Only src/ui and src/extension.ts know VS Code.' };
 /** ssh2 is big and accepts any host key by default: one file holds both facts. */
-const noSsh2 = { name: 'ssh2', message: 'Only src/remote/ssh2Shell.ts knows ssh2.' };
+const noSsh2 = { name: 'ssh2', message: 'Only src/remote/ssh2Connection.ts knows ssh2.' };
 
 /**
  * @param {{ name: string, message: string }[]} paths
@@ -86,7 +86,7 @@ export default defineConfig(
     },
   },
   { files: ['src/ui/**', 'src/extension.ts'], rules: restrictImports(noSsh2) },
-  { files: ['src/remote/ssh2Shell.ts'], rules: restrictImports(noVscode) },
+  { files: ['src/remote/ssh2Connection.ts'], rules: restrictImports(noVscode) },
   {
     // Tests may start an ssh2 server, and the suite inside the extension host is VS Code's own.
     files: ['test/**'],

@@ -1,0 +1,469 @@
+// A Shell over one or more connections to a node: who gets a channel, who waits, when another connection is
+// worth its login, and when one has served long enough.
+
+import type { Readable } from 'node:stream';
+import { delay } from '../base/async.ts';
+import { Emitter } from '../base/emitter.ts';
+import { UserError } from '../base/errors.ts';
+import { collect, countReads, countWrites, readExit, skipToMarker } from './channel.ts';
+import { bootstrapCommand, encodeCommand } from './command.ts';
+import type { CommandLog, RunningCommand } from './commandLog.ts';
+import type { Channel, ChannelRequest, Connection } from './connection.ts';
+import { Lifeline } from './lifeline.ts';
+import type {
+  ExecOptions,
+  ExecResult,
+  ProcessExit,
+  RemoteCommand,
+  RemoteProcess,
+  RemoteTerminal,
+  Shell,
+  StartOptions,
+  TerminalOptions,
+} from './shell.ts';
+import { connectionLost, noFreeSession, noSessions } from './sshFailures.ts';
+
+export interface PoolLimits {
+  /** sshd allows ten sessions on a connection (MaxSessions); two are left to others. */
+  readonly maxChannels: number;
+  /** For nodes that allow few sessions; each connection is a login. */
+  readonly maxConnections: number;
+  /** Who gets no channel in this time is told so. */
+  readonly maxWaitMs: number;
+  /** A connection takes no new channels after this time, more or less 25 %, and closes when its last one has. */
+  readonly maxAgeMs: number;
+  /** A further connection without channels closes after this time; the last one stays. */
+  readonly spareIdleMs: number;
+}
+
+const defaultLimits: PoolLimits = {
+  maxChannels: 8,
+  maxConnections: 6,
+  maxWaitMs: 60_000,
+  maxAgeMs: 4 * 3600_000,
+  spareIdleMs: 60_000,
+};
+
+export interface PooledShellOptions {
+  readonly node: string;
+  /** The first connection, ready. */
+  readonly connection: Connection;
+  /** Makes a further one in the background: nobody is asked anything. */
+  readonly connectAnother: (signal: AbortSignal) => Promise<Connection>;
+  readonly commands?: CommandLog | undefined;
+  readonly limits?: Partial<PoolLimits>;
+  /** In [0, 1). */
+  readonly random?: () => number;
+}
+
+/** A connection and what is on it. */
+interface Lane {
+  readonly connection: Connection;
+  /** Sessions it may carry: our own limit, or what the node's refusals taught us. */
+  limit: number;
+  used: number;
+  /** Takes no new channels, and is closed after its last one. */
+  isRetired: boolean;
+  idle: NodeJS.Timeout | undefined;
+  age: NodeJS.Timeout | undefined;
+  readonly lifeline: Lifeline;
+}
+
+/** Short programs end by themselves in a moment; long ones hold their channel for minutes or hours. */
+type Need = 'short' | 'long';
+
+interface Waiting {
+  readonly need: Need;
+  readonly grant: (lane: Lane) => void;
+  readonly refuse: (error: Error) => void;
+}
+
+/** After a further connection could not be made it is not tried again for this long. */
+const anotherRetryMs = 5 * 60_000;
+const refusalDelayMs = 50;
+const maxRefusals = 5;
+
+export class PooledShell implements Shell {
+  private readonly options: PooledShellOptions;
+  private readonly limits: PoolLimits;
+  private readonly lanes: Lane[] = [];
+  private readonly waiting: Waiting[] = [];
+  private readonly closed = new Emitter<Error | undefined>();
+  private readonly abort = new AbortController();
+  /** A further connection that is being made. */
+  private another: Promise<boolean> | undefined;
+  private noAnotherUntil = 0;
+  private isClosed = false;
+
+  readonly onDidClose = this.closed.event;
+
+  constructor(options: PooledShellOptions) {
+    this.options = options;
+    this.limits = { ...defaultLimits, ...options.limits };
+    this.addLane(options.connection);
+  }
+
+  /** Channels that somebody uses: one of them forbids to close the connection. */
+  get channelsInUse(): number {
+    return this.lanes.reduce((sum, lane) => sum + lane.used - (lane.lifeline.isUp ? 1 : 0), 0);
+  }
+
+  get connectionCount(): number {
+    return this.lanes.length;
+  }
+
+  /** Rejects, and closes what is dead, when the node gives no sign of life. */
+  async ping(timeoutMs: number): Promise<void> {
+    await Promise.all(this.lanes.map((lane) => lane.connection.ping(timeoutMs)));
+  }
+
+  async exec(
+    command: RemoteCommand,
+    options: ExecOptions = {},
+    signal?: AbortSignal,
+  ): Promise<ExecResult> {
+    const entry = this.options.commands?.begin(this.options.node, 'exec', command);
+    try {
+      const program = await this.run(command, {}, 'short', entry, signal);
+      const result = await collect(program, options, this.options.node, signal);
+      entry?.end({ exitCode: result.exitCode, signal: result.signal });
+      if (result.exitCode === undefined && result.signal === undefined) {
+        throw connectionLost(this.options.node);
+      }
+      return result;
+    } finally {
+      entry?.end(undefined);
+    }
+  }
+
+  async start(
+    command: RemoteCommand,
+    options: StartOptions = {},
+    signal?: AbortSignal,
+  ): Promise<RemoteProcess> {
+    const entry = this.options.commands?.begin(this.options.node, 'start', command);
+    try {
+      const program = await this.run(command, options, 'long', entry, signal);
+      void program.exited.then((exit) => entry?.end(exit));
+      return program;
+    } catch (error) {
+      entry?.end(undefined);
+      throw error;
+    }
+  }
+
+  async openTerminal(options: TerminalOptions, command?: RemoteCommand): Promise<RemoteTerminal> {
+    const entry = this.options.commands?.begin(this.options.node, 'terminal', command);
+    try {
+      const program = command === undefined ? undefined : terminalBootstrap;
+      const { channel } = await this.open('long', { command: program, terminal: options });
+      void channel.exited.then((exit) => entry?.end(exit));
+      const stdin = countWrites(channel.stdin, (bytes) => entry?.sent(bytes));
+      const output = countReads(channel.stdout, (bytes) => entry?.received(bytes));
+      channel.stderr.resume();
+      // What is typed before the command has been sent would be taken for it.
+      let typed: string[] | undefined = command === undefined ? undefined : [];
+      const onReady = (header: string): void => {
+        for (const data of [header, ...(typed ?? [])]) stdin.write(data);
+        typed = undefined;
+      };
+      return {
+        output: command === undefined ? output : sendWhenReady(output, command, onReady),
+        exited: channel.exited,
+        write: (data) => {
+          if (typed === undefined) stdin.write(data);
+          else typed.push(data);
+        },
+        resize: (size) => channel.resize(size),
+        dispose: () => channel.dispose(),
+      };
+    } catch (error) {
+      entry?.end(undefined);
+      throw error;
+    }
+  }
+
+  dispose(): void {
+    this.close(undefined);
+  }
+
+  // --- programs ------------------------------------------------------------------------------------------
+
+  private async run(
+    command: RemoteCommand,
+    options: StartOptions,
+    need: Need,
+    entry: RunningCommand | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<RemoteProcess> {
+    const encode = { ...options, reportExit: false };
+    // What cannot be sent at all is refused before it costs a channel.
+    encodeCommand(command, encode);
+    const { channel, lane } = await this.open(need, { command: bootstrapCommand }, signal);
+    const { hearsExits } = lane.connection;
+    const { header, marker } = encodeCommand(command, { ...encode, reportExit: !hearsExits });
+    const onReceived = (bytes: number): void => entry?.received(bytes);
+    const stdin = countWrites(channel.stdin, (bytes) => entry?.sent(bytes));
+    stdin.write(header);
+    const output = skipToMarker(channel.stdout, marker, onReceived);
+    const errors = hearsExits
+      ? { stderr: countReads(channel.stderr, onReceived), exited: channel.exited }
+      : withReportedExit(channel, marker, onReceived);
+    if (need === 'long') lane.lifeline.guard(channel.closed);
+    const dispose = (): void => {
+      signal?.removeEventListener('abort', dispose);
+      channel.dispose();
+      // What is not read any more must not hold the channel open.
+      output.stdout.resume();
+      errors.stderr.resume();
+    };
+    signal?.addEventListener('abort', dispose, { once: true });
+    void channel.exited.then(() => signal?.removeEventListener('abort', dispose));
+    return { stdin, ...output, ...errors, dispose };
+  }
+
+  /** Opens a channel; a node that allows fewer sessions than we thought teaches us its limit. */
+  private async open(
+    need: Need,
+    request: ChannelRequest,
+    signal?: AbortSignal,
+  ): Promise<{ readonly channel: Channel; readonly lane: Lane }> {
+    for (let refusals = 0; ;) {
+      const lane = await this.acquire(need, signal);
+      try {
+        const channel = await lane.connection.openChannel(request);
+        void channel.closed.then(() => this.release(lane));
+        if (signal?.aborted === true) channel.dispose();
+        signal?.throwIfAborted();
+        return { channel, lane };
+      } catch (error) {
+        if (!(error instanceof UserError) || error.code !== 'node.sessionLimit') {
+          if (signal?.aborted !== true) this.release(lane);
+          throw error;
+        }
+        lane.limit = Math.max(1, lane.used - 1);
+        this.release(lane);
+        // A session that has just ended may count for a moment longer; a node without any stays without.
+        if (lane.used === 0 && ++refusals > maxRefusals) throw noSessions(this.options.node, error);
+        await delay(refusalDelayMs * 2 ** refusals, signal);
+      }
+    }
+  }
+
+  // --- places --------------------------------------------------------------------------------------------
+
+  /** A lane with a place taken on it. */
+  private async acquire(need: Need, signal: AbortSignal | undefined): Promise<Lane> {
+    signal?.throwIfAborted();
+    if (this.isClosed) throw connectionLost(this.options.node);
+    const lane = this.take(need);
+    if (lane !== undefined) return lane;
+    return new Promise<Lane>((resolve, reject) => {
+      const leave = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        const at = this.waiting.indexOf(waiting);
+        if (at >= 0) this.waiting.splice(at, 1);
+      };
+      const waiting: Waiting = {
+        need,
+        grant: (granted) => {
+          leave();
+          resolve(granted);
+        },
+        refuse: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      const onAbort = (): void => waiting.refuse(abortReason(signal));
+      const timer = setTimeout(
+        () => waiting.refuse(noFreeSession(this.options.node, this.limits.maxWaitMs)),
+        this.limits.maxWaitMs,
+      );
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.waiting.push(waiting);
+    });
+  }
+
+  /**
+   * A long program must leave a place for the short ones: where it would not, another connection is made first,
+   * unless that cannot be.
+   */
+  private take(need: Need): Lane | undefined {
+    const open = this.lanes.filter((lane) => !lane.isRetired);
+    const free = open.reduce((sum, lane) => sum + Math.max(0, lane.limit - lane.used), 0);
+    if (need === 'long' && free <= 1 && this.mayConnectAnother()) {
+      this.connectAnother();
+      return undefined;
+    }
+    const lane = open.find((candidate) => candidate.used < candidate.limit);
+    if (lane === undefined) return undefined;
+    lane.used++;
+    clearTimeout(lane.idle);
+    return lane;
+  }
+
+  private release(lane: Lane): void {
+    lane.used--;
+    if (lane.used === 0) this.onEmpty(lane);
+    this.serveWaiting();
+  }
+
+  private serveWaiting(): void {
+    for (const waiting of [...this.waiting]) {
+      const lane = this.isClosed ? undefined : this.take(waiting.need);
+      if (lane !== undefined) waiting.grant(lane);
+    }
+  }
+
+  // --- connections ---------------------------------------------------------------------------------------
+
+  private addLane(connection: Connection): Lane {
+    const lane: Lane = {
+      connection,
+      limit: this.limits.maxChannels,
+      used: 0,
+      isRetired: false,
+      idle: undefined,
+      age: undefined,
+      lifeline: new Lifeline((command) => this.openLifeline(lane, command)),
+    };
+    this.lanes.push(lane);
+    connection.onDidClose((reason) => this.onLaneClosed(lane, reason));
+    this.armAge(lane);
+    return lane;
+  }
+
+  /** On this very connection, if it has a place to spare. */
+  private async openLifeline(lane: Lane, command: RemoteCommand): Promise<Channel | undefined> {
+    if (lane.limit < 3 || lane.used >= lane.limit) return undefined;
+    lane.used++;
+    try {
+      const channel = await lane.connection.openChannel({ command: bootstrapCommand });
+      void channel.closed.then(() => this.release(lane));
+      channel.stdin.write(encodeCommand(command).header);
+      return channel;
+    } catch {
+      // Without it a program outlives a silent loss of the network until sshd notices; nothing else changes.
+      this.release(lane);
+      return undefined;
+    }
+  }
+
+  private armAge(lane: Lane): void {
+    const jitter = 0.75 + (this.options.random ?? Math.random)() / 2;
+    lane.age = setTimeout(() => void this.replace(lane), this.limits.maxAgeMs * jitter);
+    lane.age.unref();
+  }
+
+  /** A lane that has served long enough is replaced; where that needs a person, it goes on. */
+  private async replace(lane: Lane): Promise<void> {
+    if (this.another === undefined) this.connectAnother();
+    const isReplaced = await this.another;
+    if (this.isClosed || !this.lanes.includes(lane)) return;
+    if (isReplaced !== true) return this.armAge(lane);
+    lane.isRetired = true;
+    if (lane.used === 0) this.onEmpty(lane);
+  }
+
+  private onEmpty(lane: Lane): void {
+    if (lane.isRetired) return lane.connection.dispose();
+    if (this.lanes.length < 2) return;
+    lane.idle = setTimeout(() => {
+      if (lane.used === 0 && this.lanes.length > 1) lane.connection.dispose();
+    }, this.limits.spareIdleMs);
+    lane.idle.unref();
+  }
+
+  private mayConnectAnother(): boolean {
+    return (
+      this.another !== undefined ||
+      (this.lanes.length < this.limits.maxConnections && performance.now() >= this.noAnotherUntil)
+    );
+  }
+
+  private connectAnother(): void {
+    this.another ??= this.options.connectAnother(this.abort.signal).then(
+      (connection) => {
+        this.another = undefined;
+        if (this.isClosed) connection.dispose();
+        else this.addLane(connection);
+        this.serveWaiting();
+        return true;
+      },
+      () => {
+        // Whoever waits goes on with the connections there are.
+        this.another = undefined;
+        this.noAnotherUntil = performance.now() + anotherRetryMs;
+        this.serveWaiting();
+        return false;
+      },
+    );
+  }
+
+  private onLaneClosed(lane: Lane, reason: Error | undefined): void {
+    clearTimeout(lane.age);
+    clearTimeout(lane.idle);
+    lane.lifeline.dispose();
+    lane.isRetired = true;
+    const at = this.lanes.indexOf(lane);
+    if (at >= 0) this.lanes.splice(at, 1);
+    if (this.lanes.length === 0) this.close(reason);
+  }
+
+  private close(reason: Error | undefined): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.abort.abort();
+    for (const lane of [...this.lanes]) lane.connection.dispose();
+    for (const waiting of [...this.waiting])
+      waiting.refuse(connectionLost(this.options.node, reason));
+    this.closed.fire(reason);
+    this.closed.dispose();
+  }
+}
+
+function abortReason(signal: AbortSignal | undefined): Error {
+  return signal?.reason instanceof Error ? signal.reason : new Error('aborted');
+}
+
+/** What the program's sh told of its end; 255 without that is the transport's own way to say "lost". */
+function withReportedExit(
+  channel: Channel,
+  marker: string,
+  onBytes: (bytes: number) => void,
+): { readonly stderr: Readable; readonly exited: Promise<ProcessExit> } {
+  const { stderr, exit, seen } = readExit(channel.stderr, marker, onBytes);
+  const exited = channel.exited.then(async (told) => {
+    await Promise.race([seen, delay(lastWordsMs)]);
+    const isLost = told.exitCode === undefined || told.exitCode === transportLost;
+    return exit() ?? (isLost ? { exitCode: undefined, signal: undefined } : told);
+  });
+  return { stderr, exited };
+}
+
+const lastWordsMs = 1000;
+const transportLost = 255;
+
+// On a terminal the header is read unechoed and outside canonical mode, whose lines end at 4,096 bytes.
+const terminalReady = '\u001efaultline-ready\r\n';
+const terminalBootstrap =
+  `exec /bin/sh -c 'stty -echo -icanon; printf "\\036faultline-ready\\n"; IFS= read -r l; ` +
+  `stty echo icanon; eval "$l"'`;
+
+/** Sends the command once the terminal is ready for it; gives the output after the command's marker. */
+function sendWhenReady(
+  output: Readable,
+  command: RemoteCommand,
+  onReady: (header: string) => void,
+): Readable {
+  const { header, marker } = encodeCommand(command);
+  const afterReady = skipToMarker(output, terminalReady).stdout;
+  output.on('data', function onData(chunk: Buffer) {
+    if (!chunk.includes('faultline-ready')) return;
+    output.off('data', onData);
+    onReady(header);
+  });
+  return skipToMarker(afterReady, marker.replace('\n', '\r\n')).stdout;
+}

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { splitLines } from '../../src/base/lines.ts';
+import { CommandLog } from '../../src/remote/commandLog.ts';
+import { PooledShell, type PoolLimits } from '../../src/remote/pooledShell.ts';
+import { connectionLost } from '../../src/remote/sshFailures.ts';
+import { eventually } from '../fakes/eventually.ts';
+import { FakeConnection } from '../fakes/fakeConnection.ts';
+
+interface TestPool {
+  readonly shell: PooledShell;
+  readonly connections: FakeConnection[];
+}
+
+function pool(
+  options: {
+    readonly maxSessions?: number;
+    readonly hearsExits?: boolean;
+    /** Further connections are refused after this many. */
+    readonly maxLogins?: number;
+    readonly limits?: Partial<PoolLimits>;
+    readonly commands?: CommandLog;
+  } = {},
+): TestPool {
+  const connections = [new FakeConnection(options)];
+  const shell = new PooledShell({
+    node: 'node',
+    connection: connections[0]!,
+    connectAnother: () => {
+      if (connections.length >= (options.maxLogins ?? 10)) {
+        return Promise.reject(connectionLost('node'));
+      }
+      connections.push(new FakeConnection(options));
+      return Promise.resolve(connections.at(-1)!);
+    },
+    commands: options.commands,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    random: () => 0.5,
+  });
+  return { shell, connections };
+}
+
+const echo = { script: 'sleep 0.02; echo "$1"', args: ['x'] };
+
+test('short programs share one connection, at most eight at once', async () => {
+  const { shell, connections } = pool();
+  const results = await Promise.all(Array.from({ length: 30 }, () => shell.exec(echo)));
+  assert.ok(results.every((result) => result.stdout.toString() === 'x\n'));
+  assert.deepEqual([connections.length, connections[0]!.peak], [1, 8]);
+  shell.dispose();
+});
+
+for (const maxSessions of [1, 2, 3]) {
+  test(`a node with MaxSessions ${maxSessions} runs everything, one after another`, async () => {
+    const { shell, connections } = pool({ maxSessions });
+    const results = await Promise.all(Array.from({ length: 8 }, () => shell.exec(echo)));
+    assert.ok(results.every((result) => result.stdout.toString() === 'x\n'));
+    assert.equal(connections.length, 1);
+    shell.dispose();
+  });
+}
+
+test('with MaxSessions 1 a long program gets a connection of its own', async () => {
+  const { shell, connections } = pool({ maxSessions: 1 });
+  // Two at once: one is refused, which teaches the limit.
+  await Promise.all([shell.exec(echo), shell.exec(echo)]);
+  const long = await shell.start({ script: 'echo on; exec cat' });
+  await splitLines(long.stdout).next();
+  assert.equal((await shell.exec(echo)).stdout.toString(), 'x\n');
+  assert.equal(connections.length, 2);
+  long.dispose();
+  shell.dispose();
+});
+
+test('long programs leave a place to the short ones: the eighth opens a second connection', async () => {
+  const { shell, connections } = pool();
+  const programs = [];
+  for (let count = 0; count < 7; count++) programs.push(await shell.start({ script: 'exec cat' }));
+  assert.equal(connections.length, 1);
+  programs.push(await shell.start({ script: 'exec cat' }));
+  assert.equal(connections.length, 2);
+  assert.equal((await shell.exec(echo)).stdout.toString(), 'x\n');
+  assert.ok(connections.every((connection) => connection.peak <= 8));
+  for (const program of programs) program.dispose();
+  await eventually(() => assert.equal(shell.channelsInUse, 0));
+  shell.dispose();
+});
+
+test('where no second login is possible a long program takes the last place, and others are told', async () => {
+  const { shell } = pool({ maxSessions: 1, maxLogins: 1, limits: { maxWaitMs: 100 } });
+  await Promise.all([shell.exec(echo), shell.exec(echo)]);
+  const long = await shell.start({ script: 'exec cat' });
+  await assert.rejects(shell.exec(echo), { code: 'node.busy', message: /few sessions.*0\.1 s/ });
+  long.dispose();
+  await eventually(() => assert.equal(shell.channelsInUse, 0));
+  assert.equal((await shell.exec(echo)).stdout.toString(), 'x\n');
+  shell.dispose();
+});
+
+test('a node that allows no session at all says so', async () => {
+  const { shell } = pool({ maxSessions: 0 });
+  await assert.rejects(shell.exec(echo), { code: 'node.noSessions' });
+  shell.dispose();
+});
+
+test('a further connection closes when it was idle, the first one stays', async () => {
+  const { shell, connections } = pool({ maxSessions: 1, limits: { spareIdleMs: 30 } });
+  await Promise.all([shell.exec(echo), shell.exec(echo)]);
+  const long = await shell.start({ script: 'exec cat' });
+  long.dispose();
+  await eventually(() => assert.equal(shell.connectionCount, 1));
+  assert.equal(connections.filter((connection) => connection.isClosed).length, 1);
+  shell.dispose();
+});
+
+test('a connection of great age is replaced, but not before its last channel was closed', async () => {
+  const { shell, connections } = pool({ limits: { maxAgeMs: 60 } });
+  const long = await shell.start({ script: 'exec cat' });
+  await eventually(() => assert.equal(connections.length, 2));
+  assert.equal((await shell.exec(echo)).stdout.toString(), 'x\n');
+  assert.equal(connections[0]!.isClosed, false);
+  long.dispose();
+  await eventually(() => assert.equal(connections[0]!.isClosed, true));
+  shell.dispose();
+});
+
+test('a connection of great age serves on where no other can be had', async () => {
+  const { shell, connections } = pool({ maxLogins: 1, limits: { maxAgeMs: 20 } });
+  await new Promise((resolve) => setTimeout(resolve, 80));
+  assert.equal((await shell.exec(echo)).stdout.toString(), 'x\n');
+  assert.equal(connections[0]!.isClosed, false);
+  shell.dispose();
+});
+
+test('the shell is lost with its last connection, and those who wait hear of it', async () => {
+  const { shell, connections } = pool({ maxSessions: 1, maxLogins: 1 });
+  await Promise.all([shell.exec(echo), shell.exec(echo)]);
+  const closed = new Promise<Error | undefined>((resolve) => shell.onDidClose(resolve));
+  const running = shell.exec({ script: 'exec sleep 20' });
+  const waiting = shell.exec(echo);
+  const failures = Promise.allSettled([running, waiting]);
+  await eventually(() => assert.equal(connections[0]!.open, 1));
+  connections[0]!.lose(connectionLost('node'));
+  assert.equal((await closed)?.message, 'The connection to node was lost.');
+  assert.equal(
+    (await failures).every((result) => result.status === 'rejected'),
+    true,
+  );
+});
+
+test('aborting while waiting for a place leaves the queue', async () => {
+  const { shell } = pool({ maxSessions: 1, maxLogins: 1 });
+  await Promise.all([shell.exec(echo), shell.exec(echo)]);
+  const long = await shell.start({ script: 'exec cat' });
+  const abort = new AbortController();
+  const waiting = shell.exec(echo, {}, abort.signal);
+  abort.abort();
+  await assert.rejects(waiting, { name: 'AbortError' });
+  long.dispose();
+  await eventually(() => assert.equal(shell.channelsInUse, 0));
+  shell.dispose();
+});
+
+test('over a transport that hears no exits the sh tells them, and stderr stays clean', async () => {
+  const { shell } = pool({ hearsExits: false });
+  const exits = await Promise.all(
+    ['exit 0', 'exit 7', 'kill -s TERM $$', 'exec sh -c "kill -s KILL \\$\\$"'].map((script) =>
+      shell.exec({ script: `echo out; printf 'err\\036x' >&2; ${script}` }),
+    ),
+  );
+  assert.deepEqual(
+    exits.map(({ stdout, stderr, exitCode, signal }) => [
+      stdout.toString(),
+      stderr,
+      exitCode,
+      signal,
+    ]),
+    [
+      ['out\n', 'err\u001ex', 0, undefined],
+      ['out\n', 'err\u001ex', 7, undefined],
+      ['out\n', 'err\u001ex', undefined, 'SIGTERM'],
+      ['out\n', 'err\u001ex', undefined, 'SIGKILL'],
+    ],
+  );
+  const guarded = await shell.start({ script: 'exit 3' }, { guard: true });
+  guarded.stdout.resume();
+  guarded.stderr.resume();
+  assert.deepEqual(await guarded.exited, { exitCode: 3, signal: undefined });
+  shell.dispose();
+});
+
+test('every command is kept with its text, its bytes both ways and its end', async () => {
+  const commands = new CommandLog((args) => args);
+  const { shell } = pool({ commands });
+  await shell.exec({ script: 'cat; echo oops >&2; exit 4' }, { stdin: 'hello' });
+  const [entry] = commands.entries();
+  assert.equal(entry?.script, 'cat; echo oops >&2; exit 4');
+  assert.deepEqual(entry?.exit, { exitCode: 4, signal: undefined });
+  assert.ok(entry.bytesSent > 'hello'.length && entry.bytesSent < 1000);
+  assert.ok(entry.bytesReceived >= 'hello'.length + 'oops\n'.length);
+  commands.dispose();
+  shell.dispose();
+});
