@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { delay } from '../../src/base/async.ts';
 import { eventually } from './eventually.ts';
 
 export interface TestSshd {
@@ -20,7 +21,14 @@ export interface TestSshd {
   readonly hostKeys: ReadonlyMap<string, Buffer>;
   /** What sshd logged so far. */
   log(): Promise<string>;
+  /** The listener; another one after a restart. */
   readonly process: ChildProcess;
+  /** The listener's own count of connections that have not logged in yet (see MaxStartups). */
+  unauthenticated(): Promise<number>;
+  /** Kills the sessions, or those that `chosen` picks by their number; gives how many. */
+  killSessions(chosen?: (index: number) => boolean): Promise<number>;
+  /** Kills the listener and all sessions, and listens again on the same port after `downMs`. */
+  restart(downMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -60,17 +68,8 @@ LogLevel ${options.logLevel ?? 'VERBOSE'}
 ${options.config ?? ''}
 `,
   );
-  const child = spawn(
-    '/usr/sbin/sshd',
-    ['-D', '-f', join(dir, 'sshd_config'), '-E', `${dir}/log`],
-    {
-      stdio: 'ignore',
-    },
-  );
   const log = (): Promise<string> => readFile(join(dir, 'log'), 'utf8');
-  await eventually(async () => {
-    if (!(await log()).includes('Server listening')) throw new Error('sshd does not listen');
-  }, 10_000);
+  let child = await listen(dir, log);
   const publicKeys = await Promise.all(
     hostFiles.map(async (name) => (await readFile(join(dir, `${name}.pub`), 'utf8')).split(' ')),
   );
@@ -87,7 +86,27 @@ ${options.config ?? ''}
     hostKeys,
     log,
     knownHosts,
-    process: child,
+    get process() {
+      return child;
+    },
+    unauthenticated: async () => {
+      const title = await readFile(`/proc/${child.pid}/cmdline`, 'latin1');
+      return Number(/\[listener\] (\d+) of/.exec(title)?.[1] ?? 0);
+    },
+    killSessions: async (chosen = () => true) => {
+      const victims = (await childrenOf(child.pid!)).filter((_, index) => chosen(index));
+      for (const pid of victims) kill(pid);
+      return victims.length;
+    },
+    restart: async (downMs) => {
+      const sessions = await childrenOf(child.pid!);
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await gone;
+      for (const pid of sessions) kill(pid);
+      await delay(downMs);
+      child = await listen(dir, log);
+    },
     config: async (lines = '') => {
       const file = join(dir, `config-${Math.random().toString(16).slice(2)}`);
       await writeFile(
@@ -115,6 +134,35 @@ ${lines}
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function listen(dir: string, log: () => Promise<string>): Promise<ChildProcess> {
+  const before = (await log().catch(() => '')).length;
+  const child = spawn(
+    '/usr/sbin/sshd',
+    ['-D', '-f', join(dir, 'sshd_config'), '-E', `${dir}/log`],
+    { stdio: 'ignore' },
+  );
+  await eventually(async () => {
+    const text = (await log()).slice(before);
+    if (!text.includes('Server listening')) throw new Error('sshd does not listen');
+  }, 10_000);
+  return child;
+}
+
+/** Oldest first. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'latin1');
+  return list.trim().split(' ').filter(Boolean).map(Number);
+}
+
+/** A session's monitor; what is below it ends with its connection. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself.
+  }
 }
 
 function freePort(): Promise<number> {
