@@ -136,6 +136,7 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
     sshConnector(
       () => ({ configFile }),
       () => ({}),
+      { commands: log },
     ),
   );
   registry.setNodes(await combineNodes(settings.nodes, configFile));

@@ -19,6 +19,8 @@ import { headOf, type RunRecord } from './run/runRecord.ts';
 import { findRunNear, hasFailed } from './run/runStore.ts';
 import { CommandLogView } from './ui/commandLogView.ts';
 import { registerCommands } from './ui/commands.ts';
+import { ConnectionReports } from './ui/connectionReports.ts';
+import { PassphraseStore } from './ui/passphraseStore.ts';
 import { onDidChangeConfig, readConfig } from './ui/config.ts';
 import { configurationOf, DebugFactory } from './ui/debugFactory.ts';
 import { EnvDocuments } from './ui/envDocuments.ts';
@@ -46,18 +48,22 @@ export function activate(context: vscode.ExtensionContext): void {
 
   // Nodes
   const sshOptions = () => ({ configFile: readConfig().sshConfigFile });
-  const registry = add(new NodeRegistry(sshConnector(sshOptions, loginPrompts)));
+  const passphrases = new PassphraseStore(context.secrets, context.globalState);
+  const prompts = loginPrompts(passphrases);
+  const commandKey = createRedactionKey();
+  const commandLog = add(new CommandLog((words) => redactArgv(words, commandKey)));
+  const connect = sshConnector(sshOptions, () => prompts, { commands: commandLog });
+  const registry = add(new NodeRegistry(connect));
+  const reports = new ConnectionReports(registry);
+  add(reports.register());
   const refreshNodes = async (): Promise<void> => {
     const config = readConfig();
     registry.setNodes(await combineNodes(config.nodes, config.sshConfigFile));
   };
   const times = add(new TimeZoneSwitch((name) => zoneOfNode(registry, name)));
-  const commandKey = createRedactionKey();
-  const commandLog = add(new CommandLog((words) => redactArgv(words, commandKey)));
   const commandView = new CommandLogView(commandLog, times);
   add(commandView.register());
   add(new NodeTree(registry).register());
-  add(registry.onDidChange((node) => reporter.report(measureClock(registry, node))));
   add(onDidChangeConfig(() => reporter.report(refreshNodes())));
 
   // Environments, profiles
@@ -140,6 +146,7 @@ export function activate(context: vscode.ExtensionContext): void {
           searchLogs: (nodes, contextId) => logs.search(nodes, { contextId }),
           followLogs: (nodes) => liveLogs.follow(nodes),
           openTerminal: (node) => openNodeTerminal(registry, node),
+          showConnectionReport: (node) => reports.show(node),
           showProfile: (profile, title) => flames.show(profile, title),
         }),
         ...logs.commands(),
@@ -150,6 +157,12 @@ export function activate(context: vscode.ExtensionContext): void {
           terminal,
           searchLogs: searchContext,
         }),
+        forgetPassphrases: async () => {
+          const count = await passphrases.forgetAll();
+          void vscode.window.showInformationMessage(
+            count === 0 ? 'No passphrases were kept.' : `Forgot ${count} passphrases.`,
+          );
+        },
         showLog: () => reporter.show(),
       },
       reporter,
@@ -164,11 +177,4 @@ function zoneOfNode(registry: NodeRegistry, name: string): KnownZone | undefined
   const node = registry.nodes.find((candidate) => candidate.name === name);
   const state = node === undefined ? undefined : registry.state(node);
   return state?.kind === 'ready' ? zoneOfClock(state.clock) : undefined;
-}
-
-/** A connected node tells its clock at once; trouble with that is not trouble with the node. */
-async function measureClock(registry: NodeRegistry, node: Node): Promise<void> {
-  const state = registry.state(node);
-  if (state.kind !== 'ready' || state.clock !== undefined) return;
-  await registry.clock(node).catch(() => undefined);
 }

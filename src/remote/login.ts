@@ -244,7 +244,7 @@ export class LoginAttempts {
 
   private async unlock(file: KeyFile): Promise<SigningKey> {
     const { keyRing, prompts, tools, whilePaused } = this.options;
-    const key = await keyRing.unlock(file, tools, prompts.passphrase, whilePaused);
+    const key = await keyRing.unlock(file, tools, prompts, whilePaused);
     if (key !== undefined) return key;
     this.tried.push(`key ${file.path} (locked)`);
     this.wasDeclined ||= prompts.passphrase !== undefined;
@@ -261,13 +261,14 @@ export class KeyRing {
   async unlock(
     file: KeyFile,
     tools: KeyTools,
-    ask: LoginPrompts['passphrase'],
+    prompts: LoginPrompts,
     whilePaused: <T>(question: () => Promise<T>) => Promise<T>,
   ): Promise<SigningKey | undefined> {
     const id = `${file.path}\0${file.text.toString('latin1')}`;
     const known = this.keys.get(id);
-    if (known !== undefined || ask === undefined) return known;
-    const question = this.questions.get(id) ?? this.askFor(file, tools, ask);
+    const { passphrase, onDidUnlock } = prompts;
+    if (known !== undefined || passphrase === undefined) return known;
+    const question = this.questions.get(id) ?? this.askFor(file, tools, passphrase, onDidUnlock);
     this.questions.set(id, question);
     try {
       const key = await whilePaused(() => question);
@@ -282,12 +283,15 @@ export class KeyRing {
     file: KeyFile,
     tools: KeyTools,
     ask: NonNullable<LoginPrompts['passphrase']>,
+    onDidUnlock: LoginPrompts['onDidUnlock'],
   ): Promise<SigningKey | undefined> {
     for (let attempt = 0; attempt < maxAsked; attempt++) {
       const passphrase = await ask({ keyFile: file.path, wasWrong: attempt > 0 });
       if (passphrase === undefined) return undefined;
       const parsed = tools.parse(file.text, passphrase);
-      if (parsed.kind === 'key') return parsed.key;
+      if (parsed.kind !== 'key') continue;
+      onDidUnlock?.(file.path, passphrase);
+      return parsed.key;
     }
     return undefined;
   }

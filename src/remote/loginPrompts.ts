@@ -37,4 +37,6 @@ export interface LoginPrompts {
   readonly hostKey?: AskHostKey;
   readonly passphrase?: (question: PassphraseQuestion) => Promise<string | undefined>;
   readonly password?: (question: PasswordQuestion) => Promise<string | undefined>;
+  /** The passphrase was right: it may be kept if the user wants that. */
+  readonly onDidUnlock?: (keyFile: string, passphrase: string) => void;
 }

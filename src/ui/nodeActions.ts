@@ -21,6 +21,7 @@ export interface NodeUses {
   searchLogs(nodes: readonly Node[], contextId: string): Promise<void>;
   followLogs(nodes: readonly Node[]): Promise<void>;
   openTerminal(node: Node): void;
+  showConnectionReport(node: Node): Promise<void>;
   showProfile(profile: Profile, title: string): void;
 }
 
@@ -42,6 +43,10 @@ export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTab
     openTerminal: async (...args) => {
       const node = await one(args, 'Open a terminal on');
       if (node !== undefined) uses.openTerminal(node);
+    },
+    showConnectionReport: async (...args) => {
+      const node = await one(args, 'Connection report of');
+      if (node !== undefined) await uses.showConnectionReport(node);
     },
     snapshotEnvironment: async (...args) => {
       const node = await one(args, 'Show the environment of');
