@@ -17,9 +17,10 @@ export function describeTotals(totals: Omit<CommandTotals, 'node'>): string {
 }
 
 /** `exit 0`, `SIGKILL`, `closed`: how it ended, as far as it was heard of. */
-export function describeExit({ durationMs, exit }: CommandEntry): string {
+export function describeExit({ durationMs, exit, bytesSent, bytesReceived }: CommandEntry): string {
   if (durationMs === undefined) return 'running';
-  if (exit === undefined) return 'not started';
+  // We gave up: it took too long, printed too much, or was cancelled.
+  if (exit === undefined) return bytesSent + bytesReceived > 0 ? 'given up' : 'not started';
   if (exit.signal !== undefined) return toDisplay(exit.signal, 40);
   return exit.exitCode === undefined ? 'closed' : `exit ${exit.exitCode}`;
 }

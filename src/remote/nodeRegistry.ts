@@ -5,11 +5,12 @@ import { Emitter } from '../base/emitter.ts';
 import type { Disposable } from '../base/disposable.ts';
 import { Wakefulness } from '../base/wakefulness.ts';
 import { measureClock } from './clock.ts';
-import { ClockHistory, type NodeClock } from './clockHistory.ts';
+import { ClockHistory, type ClockStep, type NodeClock } from './clockHistory.ts';
 import type { ConnectionReport } from './connectionReport.ts';
 import type { ClockOffset, Node, NodeAccess, NodeState } from './node.ts';
 import { NodeLink, type ConnectedShell, type ConnectNode } from './nodeLink.ts';
 import type { Shell } from './shell.ts';
+import { readClockFacts } from './syncDaemon.ts';
 
 export interface RegistryOptions {
   /** In [0, 1). */
@@ -21,6 +22,8 @@ export interface RegistryOptions {
 
 /** A clock drifts: an older measurement is taken again before it is relied on. */
 const clockMaxAgeMs = 10 * 60_000;
+/** Daemons and zones change rarely: they are asked about with every sixth measurement, once an hour. */
+const roundsPerFacts = 6;
 const defaultIdleMs = 15 * 60_000;
 const idleCheckMs = 30_000;
 const maxPingsAtOnce = 8;
@@ -39,12 +42,15 @@ export class NodeRegistry implements NodeAccess, Disposable {
   private readonly entries = new Map<string, Entry>();
   private readonly changed = new Emitter<Node>();
   private readonly nodesChanged = new Emitter<void>();
+  private readonly clockStepped = new Emitter<{ readonly node: Node; readonly step: ClockStep }>();
   private readonly stopped = new AbortController();
   private idleTimer: NodeJS.Timeout | undefined;
   private known: readonly Node[] = [];
 
   readonly onDidChange = this.changed.event;
   readonly onDidChangeNodes = this.nodesChanged.event;
+  /** A clock was set, so that times before and after it cannot be compared as they stand. */
+  readonly onDidStepClock = this.clockStepped.event;
 
   constructor(connectNode: ConnectNode, options: RegistryOptions = {}) {
     this.connectNode = connectNode;
@@ -122,6 +128,7 @@ export class NodeRegistry implements NodeAccess, Disposable {
     for (const { link } of this.entries.values()) link.dispose();
     this.changed.dispose();
     this.nodesChanged.dispose();
+    this.clockStepped.dispose();
   }
 
   private entry(node: Node): Entry {
@@ -158,9 +165,10 @@ export class NodeRegistry implements NodeAccess, Disposable {
     shell.onDidClose(() => gone.abort());
     const signal = AbortSignal.any([gone.signal, this.stopped.signal]);
     try {
-      while (!signal.aborted) {
+      for (let round = 0; !signal.aborted; round++) {
         // A node that cannot tell its time is still of use; whoever needs the clock asks and hears why.
         await this.measure(entry).catch(() => undefined);
+        if (round % roundsPerFacts === 0) await this.learn(entry, shell).catch(() => undefined);
         await delay(entry.clocks.nextMeasurementInMs(this.random), signal);
       }
     } catch {
@@ -179,9 +187,17 @@ export class NodeRegistry implements NodeAccess, Disposable {
   private async measureNow({ link, clocks }: Entry): Promise<ClockOffset> {
     const shell = link.shellNow ?? (await link.shell());
     const offset = await measureClock(shell);
-    clocks.add(offset);
+    const step = clocks.add(offset);
     const clock = clocks.current() ?? offset;
     if (link.shellNow === shell) link.setState({ kind: 'ready', clock });
+    if (step !== undefined) this.clockStepped.fire({ node: link.node, step });
     return clock;
+  }
+
+  /** Who keeps the clock right, and the node's zone. */
+  private async learn({ link, clocks }: Entry, shell: Shell): Promise<void> {
+    clocks.learn(await readClockFacts(shell));
+    const clock = clocks.current();
+    if (link.shellNow === shell && clock !== undefined) link.setState({ kind: 'ready', clock });
   }
 }

@@ -53,7 +53,8 @@ test('a terminal says that what happens in it is not kept', () => {
 test('every end has words of its own', () => {
   const ends: [Partial<CommandEntry>, string][] = [
     [{ durationMs: undefined, exit: undefined }, 'running'],
-    [{ exit: undefined }, 'not started'],
+    [{ exit: undefined, bytesSent: 0, bytesReceived: 0 }, 'not started'],
+    [{ exit: undefined }, 'given up'],
     [{ exit: { exitCode: undefined, signal: undefined } }, 'closed'],
     [{ exit: { exitCode: undefined, signal: 'SIGKILL' } }, 'SIGKILL'],
     [{ exit: { exitCode: 3, signal: undefined } }, 'exit 3'],

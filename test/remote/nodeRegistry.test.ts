@@ -88,6 +88,17 @@ test('the clock is measured over the connection and shown with the state', async
   registry.dispose();
 });
 
+test('a connected node is asked who keeps its clock, and in which zone it lives', async () => {
+  const env = { ...process.env, TZ: 'Asia/Kathmandu' };
+  const { registry } = registryOf(() => Promise.resolve(new LocalShell({ env })));
+  const [a] = registry.nodes;
+  await registry.shell(a!);
+  await eventually(() => assert.equal(registry.clockNow(a!)?.facts?.zone?.offsetMinutes, 345));
+  const state = registry.state(a!);
+  assert.deepEqual(state.kind === 'ready' && state.clock, registry.clockNow(a!));
+  registry.dispose();
+});
+
 test('nodes that are gone or reached differently are disconnected', async () => {
   const { registry } = registryOf(() => Promise.resolve(new LocalShell()));
   const [a] = registry.nodes;
