@@ -3,11 +3,12 @@
 
 import { existsSync } from 'node:fs';
 import * as vscode from 'vscode';
+import { toDisplay } from './base/displayText.ts';
 import { UserError } from './base/errors.ts';
 import type { KnownZone } from './base/time.ts';
 import { redactArgv } from './env/redact.ts';
 import { createRedactionKey } from './env/redactionKey.ts';
-import { zoneOfClock } from './remote/clockHistory.ts';
+import { describeStep } from './remote/clockText.ts';
 import { CommandLog } from './remote/commandLog.ts';
 import { sshConnector } from './remote/connect.ts';
 import type { Node } from './remote/node.ts';
@@ -64,6 +65,12 @@ export function activate(context: vscode.ExtensionContext): void {
   const commandView = new CommandLogView(commandLog, times);
   add(commandView.register());
   add(new NodeTree(registry).register());
+  add(
+    registry.onDidStepClock(({ node, step }) => {
+      const told = describeStep(step, (time) => times.format(time, node.name));
+      void vscode.window.showWarningMessage(toDisplay(`${node.name}: ${told}.`, 300));
+    }),
+  );
   add(onDidChangeConfig(() => reporter.report(refreshNodes())));
 
   // Environments, profiles
@@ -175,6 +182,5 @@ export function activate(context: vscode.ExtensionContext): void {
 /** As the node told it; undefined until its clock was asked. */
 function zoneOfNode(registry: NodeRegistry, name: string): KnownZone | undefined {
   const node = registry.nodes.find((candidate) => candidate.name === name);
-  const state = node === undefined ? undefined : registry.state(node);
-  return state?.kind === 'ready' ? zoneOfClock(state.clock) : undefined;
+  return node === undefined ? undefined : registry.clockNow(node)?.facts?.zone;
 }

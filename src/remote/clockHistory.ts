@@ -1,7 +1,7 @@
 // A node's clock over time: its drift, its steps, and what its offset is at a given moment, with an uncertainty
 // that grows with the distance to what was measured.
 
-import type { EpochMs, KnownZone } from '../base/time.ts';
+import type { EpochMs } from '../base/time.ts';
 import type { ClockOffset } from './node.ts';
 import type { ClockFacts } from './syncDaemon.ts';
 
@@ -34,11 +34,6 @@ export interface NodeClock extends ClockOffset {
 
 /** A measurement with whatever else is known of the clock. */
 export type ToldClock = ClockOffset & Partial<NodeClock>;
-
-/** The node's own zone, once it has told it. */
-export function zoneOfClock(clock: ToldClock | undefined): KnownZone | undefined {
-  return clock?.facts?.zone;
-}
 
 interface Measurement {
   readonly offset: ClockOffset;
