@@ -2,7 +2,12 @@
 
 import { spawn } from 'node:child_process';
 import { connect, type AddressInfo, type Socket } from 'node:net';
-import ssh2, { type Connection as ServerConnection, type ServerChannel, type Session } from 'ssh2';
+import ssh2, {
+  type AuthContext,
+  type Connection as ServerConnection,
+  type ServerChannel,
+  type Session,
+} from 'ssh2';
 
 export type FakeHostKeyType = 'ed25519' | 'ecdsa' | 'rsa';
 
@@ -14,8 +19,8 @@ export interface FakeHostKey {
 
 export interface FakeSshServerOptions {
   readonly hostKeys: readonly FakeHostKey[];
-  /** Whether a login succeeds, whatever is sent. Default: it does. */
-  readonly acceptsLogin?: boolean;
+  /** Whether a login succeeds, whatever is sent, or what decides. Default: it does. */
+  readonly acceptsLogin?: boolean | ((context: AuthContext) => void);
 }
 
 export class FakeSshServer {
@@ -73,7 +78,10 @@ export class FakeSshServer {
     });
   }
 
-  private onConnection(connection: ServerConnection, acceptsLogin: boolean): void {
+  private onConnection(
+    connection: ServerConnection,
+    acceptsLogin: boolean | ((context: AuthContext) => void),
+  ): void {
     this.connections.add(connection);
     connection.on('error', () => {
       // A client that leaves in the middle is what these tests are about.
@@ -81,7 +89,8 @@ export class FakeSshServer {
     connection.on('close', () => this.connections.delete(connection));
     connection.on('authentication', (context) => {
       this.loginRequests.push(context.method);
-      if (acceptsLogin) context.accept();
+      if (typeof acceptsLogin === 'function') acceptsLogin(context);
+      else if (acceptsLogin) context.accept();
       else context.reject(['publickey']);
     });
     connection.on('session', (accept) => serveSession(accept()));
