@@ -28,6 +28,18 @@ export interface NodeFileStat extends NodeFile {
   readonly modifiedAt: number;
 }
 
+/** A part of a file as it was at one moment. */
+export interface NodeFilePart {
+  readonly bytes: Buffer;
+  /** Where the part begins. */
+  readonly offset: number;
+  /** Of the whole file, in bytes, as the node states it. */
+  readonly size: number;
+}
+
+/** A file as it is watched: any change of it changes the text. Undefined when there is none, or none to see. */
+export type NodeFileVersion = string | undefined;
+
 export interface NodeDirectoryEntry extends NodeFile {
   readonly name: string;
 }
@@ -42,7 +54,8 @@ export async function statFile(
   path: NodePath,
   signal?: AbortSignal,
 ): Promise<NodeFileStat> {
-  const { stdout } = await run(shell, statScript, path, [], { timeoutMs: 10_000 }, signal);
+  const options = { title: 'Describe a file', timeoutMs: 10_000 };
+  const { stdout } = await run(shell, statScript, path, [], options, signal);
   const [, flags = '', size, modifiedAt] = /^(\S\S) (\d+) (-?\d+)/.exec(stdout.toString()) ?? [];
   return { ...fileOf(flags, path), size: Number(size), modifiedAt: Number(modifiedAt) };
 }
@@ -53,7 +66,11 @@ export async function listDirectory(
   path: NodePath,
   signal?: AbortSignal,
 ): Promise<readonly NodeDirectoryEntry[]> {
-  const options = { timeoutMs: 20_000, maxOutputBytes: maxListingBytes };
+  const options = {
+    title: 'List a directory',
+    timeoutMs: 20_000,
+    maxOutputBytes: maxListingBytes,
+  };
   const { stdout } = await run(shell, listScript, path, [], options, signal);
   // The one byte that no name holds ends each entry: names may hold line feeds.
   return split(stdout, slash).map((entry) => ({
@@ -70,7 +87,7 @@ export async function readFile(
   path: NodePath,
   signal?: AbortSignal,
 ): Promise<Buffer> {
-  const options = { timeoutMs: 60_000, maxOutputBytes: maxFileBytes + 1 };
+  const options = { title: 'Read a file', timeoutMs: 60_000, maxOutputBytes: maxFileBytes + 1 };
   const args = [String(maxFileBytes), String(maxFileBytes + 1)];
   const { stdout } = await run(shell, readScript, path, args, options, signal);
   // A file may grow while it is read, and those of /proc state no size.
@@ -78,6 +95,81 @@ export async function readFile(
   return stdout;
 }
 
+/**
+ * `length` bytes from `offset` on, fewer where the file ends; of any file, however large. A negative offset counts
+ * from the file's end: -1 is its last byte.
+ */
+export async function readFileRange(
+  shell: Shell,
+  path: NodePath,
+  offset: number,
+  length: number,
+  signal?: AbortSignal,
+): Promise<NodeFilePart> {
+  if (!Number.isSafeInteger(offset) || !(length >= 0 && length <= maxFileBytes)) {
+    throw new RangeError(`no range of a file: ${offset}, ${length}`);
+  }
+  const options = {
+    title: 'Read a part of a file',
+    timeoutMs: 60_000,
+    maxOutputBytes: length + maxSizeLine,
+  };
+  const args = offset < 0 ? rangeFromEnd(offset, length) : rangeFromStart(offset, length);
+  const { stdout } = await run(shell, rangeScript, path, args, options, signal);
+  const end = stdout.indexOf(lineFeed);
+  const size = Number(/^\d+$/.exec(stdout.toString('latin1', 0, Math.max(0, end)))?.[0] ?? NaN);
+  if (Number.isNaN(size)) throw failure(undefined, path, 'the answer makes no sense');
+  const bytes = stdout.subarray(end + 1, end + 1 + length);
+  return { bytes, offset: offset < 0 ? Math.max(0, size + offset) : offset, size };
+}
+
+/** Blocks that dd skips by seeking, so that the end of a large file costs no more than its beginning. */
+const blockBytes = 1 << 16;
+
+// Reckoned here, as the arithmetic of some shells has 32 bits.
+function rangeFromStart(offset: number, length: number): string[] {
+  const inBlock = offset % blockBytes;
+  const blocks = Math.ceil((inBlock + length) / blockBytes);
+  return ['start', ...[(offset - inBlock) / blockBytes, blocks, inBlock + 1, length].map(String)];
+}
+
+function rangeFromEnd(offset: number, length: number): string[] {
+  return ['end', String(-offset), String(Math.min(length, -offset))];
+}
+
+/**
+ * The versions of many files in one round trip, in their order. What cannot be seen, for whatever reason, has
+ * none.
+ */
+export async function versionsOfFiles(
+  shell: Shell,
+  paths: readonly NodePath[],
+  signal?: AbortSignal,
+): Promise<readonly NodeFileVersion[]> {
+  const command = { title: 'Look whether files changed', script: versionsScript, args: paths };
+  const { stdout } = await shell.exec(
+    command,
+    { timeoutMs: 20_000, maxOutputBytes: 1 << 20 },
+    signal,
+  );
+  const lines = stdout.toString('latin1').split('\n');
+  return paths.map((_, index) => {
+    const line = lines[index] ?? '';
+    return line === '' || line === '-' ? undefined : line;
+  });
+}
+
+/** The login's home directory; `/` when it has none. */
+export async function homeDirectory(shell: Shell, signal?: AbortSignal): Promise<NodePath> {
+  const command = { title: 'Find the home directory', script: 'cd && pwd && echo .' };
+  const { stdout } = await shell.exec(command, { timeoutMs: 10_000 }, signal);
+  const path = decodeName(stdout).replace(/\n\.\n$/, '');
+  return path.startsWith('/') ? path : '/';
+}
+
+const lineFeed = 0x0a;
+/** Longest first line of the answer that holds a part. */
+const maxSizeLine = 64;
 const slash = 0x2f;
 
 /** How the scripts below say what is wrong with the path. */
@@ -88,12 +180,14 @@ const exits = {
   isDirectory: 84,
   notRegular: 85,
   tooLarge: 86,
+  brokenLink: 87,
 } as const;
 
 /** Stands before each script: the functions they share. `$1` is the path. */
 const prelude = `
 export LC_ALL=C
 missing() {
+  [ -L "$1" ] && exit ${exits.brokenLink}
   d=\${1%/*}
   while [ -n "$d" ] && ! [ -d "$d" ]; do d=\${d%/*}; done
   [ -x "\${d:-/}" ] && exit ${exits.notFound}
@@ -135,17 +229,41 @@ set -- "$@" $(measure "$1")
 exec head -c "$3" -- "$1"
 `;
 
+const rangeScript = `${prelude}
+kind "$1"
+case $k in x?) missing "$1";; d?) exit ${exits.isDirectory};; o?) exit ${exits.notRegular};; esac
+[ -r "$1" ] || exit ${exits.noPermission}
+size=$(measure "$1")
+echo "\${size%% *}"
+case $2 in
+  end) tail -c "$3" -- "$1" | head -c "$4";;
+  # Here a file whose name begins with a minus sign is no option.
+  *) dd bs=${blockBytes} skip="$3" count="$4" <"$1" 2>/dev/null | tail -c "+$5" | head -c "$6";;
+esac
+`;
+
+const versionsScript = `
+export LC_ALL=C
+for f; do
+  { stat -L -c '%s %Y %Z %i %a %y' -- "$f" || stat -L -f '%z %m %c %i %p %Fm' -- "$f"; } 2>/dev/null || echo -
+done
+`;
+
+interface RunOptions extends ExecOptions {
+  readonly title: string;
+}
+
 async function run(
   shell: Shell,
   script: string,
   path: NodePath,
   args: readonly string[],
-  options: ExecOptions,
+  { title, ...options }: RunOptions,
   signal: AbortSignal | undefined,
 ): Promise<ExecResult> {
   // A path without a leading slash would depend on where a login shell starts, or pass for an option.
   if (!path.startsWith('/')) throw failure(exits.notFound, path, '');
-  const result = await shell.exec({ script, args: [path, ...args] }, options, signal);
+  const result = await shell.exec({ title, script, args: [path, ...args] }, options, signal);
   if (result.exitCode !== 0) throw failure(result.exitCode, path, result.stderr);
   return result;
 }
@@ -155,6 +273,11 @@ function failure(exitCode: number | undefined, path: NodePath, stderr: string): 
   switch (exitCode) {
     case exits.notFound:
       return new UserError('file.notFound', `There is no ${shown} on the node.`);
+    case exits.brokenLink:
+      return new UserError(
+        'file.brokenLink',
+        `${shown} is a link that leads nowhere, or round in a circle.`,
+      );
     case exits.noPermission:
       return new UserError('file.noPermission', `The node does not let you read ${shown}.`, {
         hint: 'The login on this node has no permission for it.',
@@ -172,7 +295,7 @@ function failure(exitCode: number | undefined, path: NodePath, stderr: string): 
       return new UserError(
         'file.tooLarge',
         `${shown} is larger than ${Math.round(maxFileBytes / 2 ** 20)} MiB.`,
-        { hint: 'Open a terminal on the node to look into it.' },
+        { hint: 'Its end can be opened.' },
       );
     default: {
       const why = toDisplay(stderr.trim(), 200) || `exit code ${exitCode ?? 'unknown'}`;

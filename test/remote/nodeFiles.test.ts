@@ -17,11 +17,14 @@ import { LocalShell } from '../../src/remote/localShell.ts';
 import {
   decodeName,
   formatNodeUri,
+  homeDirectory,
   listDirectory,
   maxFileBytes,
   parseNodeUri,
   readFile,
+  readFileRange,
   statFile,
+  versionsOfFiles,
 } from '../../src/remote/nodeFiles.ts';
 
 const oddNames = [
@@ -92,7 +95,10 @@ test('links are described by what they lead to', async () => {
   assert.equal((await statFile(shell, at('links/toFile'))).size, 7);
   assert.equal((await readFile(shell, at('links/toFile'))).toString(), 'content');
   assert.equal((await statFile(shell, at('links/broken'))).kind, 'missing');
-  await assert.rejects(readFile(shell, at('links/broken')), { code: 'file.notFound' });
+  await assert.rejects(readFile(shell, at('links/broken')), { code: 'file.brokenLink' });
+  symlinkSync('circle', at('links/circle'));
+  assert.equal((await statFile(shell, at('links/circle'))).kind, 'missing');
+  await assert.rejects(readFile(shell, at('links/circle')), { code: 'file.brokenLink' });
 });
 
 test('an empty directory has no entries', async () => {
@@ -142,6 +148,96 @@ test('what turns out to be too large is refused', async () => {
       }),
   };
   await assert.rejects(readFile(growing as Shell, '/proc/endless'), { code: 'file.tooLarge' });
+});
+
+test('any part of a file is read, of any size', async () => {
+  const bytes = Buffer.from(
+    Array.from({ length: 200_000 }, (_, index) => (index * 7 + (index >> 8)) & 255),
+  );
+  writeFileSync(at('-parts'), bytes);
+  const ranges = [
+    [0, 10],
+    [0, 0],
+    [65_535, 3],
+    [65_536, 65_536],
+    [70_001, 100_000],
+    [199_999, 10],
+    [200_000, 10],
+    [5_000_000, 10],
+    [-1, 10],
+    [-70_000, 100],
+    [-300_000, 300_000],
+  ] as const;
+  for (const [offset, length] of ranges) {
+    const part = await readFileRange(shell, at('-parts'), offset, length);
+    const start = offset < 0 ? Math.max(0, bytes.length + offset) : offset;
+    assert.equal(part.size, bytes.length);
+    assert.equal(part.offset, start);
+    assert.ok(part.bytes.equals(bytes.subarray(start, start + length)), `${offset}, ${length}`);
+  }
+  for (const [offset, length] of [
+    [0, -1],
+    [0.5, 1],
+    [NaN, 1],
+    [0, maxFileBytes + 1],
+  ] as const) {
+    await assert.rejects(readFileRange(shell, at('-parts'), offset, length), RangeError);
+  }
+});
+
+test('the end of a huge file costs no more than its beginning', async () => {
+  writeFileSync(at('sparse'), '');
+  truncateSync(at('sparse'), 2 ** 40);
+  const startedAt = performance.now();
+  const middle = await readFileRange(shell, at('sparse'), 2 ** 39 + 5, 4);
+  assert.deepEqual([...middle.bytes], [0, 0, 0, 0]);
+  assert.equal((await readFileRange(shell, at('sparse'), -4, 4)).offset, 2 ** 40 - 4);
+  assert.ok(performance.now() - startedAt < 2000);
+});
+
+test('parts are refused as whole files are', async () => {
+  const cases = [
+    [at('absent'), 'file.notFound'],
+    [root, 'file.isDirectory'],
+    ['/dev/zero', 'file.notRegular'],
+    ['-n', 'file.notFound'],
+  ] as const;
+  for (const [path, code] of cases) {
+    await assert.rejects(readFileRange(shell, path, 0, 1), { code });
+  }
+});
+
+test('any change of a watched file is seen, and only that', async () => {
+  mkdirSync(at('watched'));
+  const paths = ['a', 'line\nfeed', 'absent'].map((name) => at(`watched/${name}`));
+  writeFileSync(paths[0]!, '1');
+  writeFileSync(paths[1]!, '1');
+  const before = await versionsOfFiles(shell, [...paths, at('watched')]);
+  assert.deepEqual(
+    before.map((version) => version !== undefined),
+    [true, true, false, true],
+  );
+  assert.deepEqual(await versionsOfFiles(shell, [...paths, at('watched')]), before);
+  writeFileSync(paths[0]!, '2');
+  rmSync(paths[1]!);
+  writeFileSync(paths[2]!, 'new');
+  const after = await versionsOfFiles(shell, [...paths, at('watched')]);
+  assert.notEqual(after[0], before[0]);
+  assert.equal(after[1], undefined);
+  assert.notEqual(after[2], undefined);
+  assert.notEqual(after[3], before[3]);
+  assert.deepEqual(await versionsOfFiles(shell, []), []);
+});
+
+test('the home directory is where a login starts, whatever it is called', async () => {
+  const home = at('odd/line\nfeed and more\n');
+  mkdirSync(home, { recursive: true });
+  const login = new LocalShell({ env: { ...process.env, HOME: home } });
+  assert.equal(await homeDirectory(login), home);
+  login.dispose();
+  const homeless = new LocalShell({ env: { ...process.env, HOME: '/nowhere' } });
+  assert.equal(await homeDirectory(homeless), '/');
+  homeless.dispose();
 });
 
 test('a wrong path is told from a wrong kind', async () => {
