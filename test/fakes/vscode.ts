@@ -200,7 +200,7 @@ class FakeUser {
   readonly settings = new Map<string, unknown>();
   readonly decorations: { provideFileDecoration(uri: Uri): unknown }[] = [];
   /** Called with each quick input when it opens, in order. */
-  inputs: ((input: FakeQuickInput) => void)[] = [];
+  inputs: ((input: FakeQuickInput) => unknown)[] = [];
   /** Chooses among a message's buttons; undefined closes it. */
   answer: (message: FakeMessage) => string | undefined = () => undefined;
   /** Chooses among the items of `showQuickPick`. */
