@@ -19,6 +19,7 @@ import { planLaunch } from './run/launchPlan.ts';
 import { headOf, type RunRecord } from './run/runRecord.ts';
 import { findRunNear, hasFailed } from './run/runStore.ts';
 import { CommandLogView } from './ui/commandLogView.ts';
+import { AddNode } from './ui/addNode.ts';
 import { registerCommands } from './ui/commands.ts';
 import { ConnectionReports } from './ui/connectionReports.ts';
 import { PassphraseStore } from './ui/passphraseStore.ts';
@@ -31,6 +32,7 @@ import { LogDocuments } from './ui/logDocuments.ts';
 import { nodeCommands, nodesWithLogs } from './ui/nodeActions.ts';
 import { NodeFiles } from './ui/nodeFiles.ts';
 import { openNodeTerminal, openRunTerminal } from './ui/nodeTerminal.ts';
+import { NodeProblems } from './ui/nodeProblems.ts';
 import { NodeTree } from './ui/nodeTree.ts';
 import { PreflightPanels } from './ui/preflightPanel.ts';
 import { loginPrompts } from './ui/prompts.ts';
@@ -48,7 +50,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const reporter = add(new Reporter());
 
   // Nodes
-  const sshOptions = () => ({ configFile: readConfig().sshConfigFile });
+  const sshOptions = () => readConfig().ssh;
   const passphrases = new PassphraseStore(context.secrets, context.globalState);
   const prompts = loginPrompts(passphrases);
   const commandKey = createRedactionKey();
@@ -57,14 +59,27 @@ export function activate(context: vscode.ExtensionContext): void {
   const registry = add(new NodeRegistry(connect));
   const reports = new ConnectionReports(registry);
   add(reports.register());
+  const nodeProblems = new NodeProblems();
   const refreshNodes = async (): Promise<void> => {
     const config = readConfig();
-    registry.setNodes(await combineNodes(config.nodes, config.sshConfigFile));
+    const { sshConfigFile } = config;
+    registry.setNodes(await combineNodes(config.nodes, sshConfigFile, (e) => reporter.error(e)));
+    nodeProblems.tell(config.nodeProblems);
   };
   const times = add(new TimeZoneSwitch((name) => zoneOfNode(registry, name)));
   const commandView = new CommandLogView(commandLog, times);
   add(commandView.register());
-  add(new NodeTree(registry).register());
+  const nodeTree = new NodeTree(registry, context.workspaceState);
+  add(nodeTree.register());
+  const addNode = new AddNode({
+    get nodes() {
+      return registry.nodes;
+    },
+    connect: (node, signal) => registry.shell(node, signal),
+    refreshNodes,
+    reveal: (node) => nodeTree.reveal(node),
+    sshOptions,
+  });
   add(
     registry.onDidStepClock(({ node, step }) => {
       const told = describeStep(step, (time) => times.format(time, node.name));
@@ -156,6 +171,8 @@ export function activate(context: vscode.ExtensionContext): void {
           showConnectionReport: (node) => reports.show(node),
           showProfile: (profile, title) => flames.show(profile, title),
         }),
+        ...nodeTree.commands(),
+        ...addNode.commands(),
         ...logs.commands(),
         ...times.commands(),
         ...commandView.commands((value): value is Node => registry.nodes.includes(value as Node)),

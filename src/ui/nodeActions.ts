@@ -10,6 +10,8 @@ import { defaultRateHz, sampleProcess } from '../profile/sampler.ts';
 import type { Node } from '../remote/node.ts';
 import type { NodeRegistry } from '../remote/nodeRegistry.ts';
 import { targetsOf, type CommandTable } from './commands.ts';
+import type { NodeGroup } from './nodeFilter.ts';
+import { isNodeGroup } from './nodeTree.ts';
 import { askSearchText, pickNode, pickNodes, pickProcess } from './pickers.ts';
 import { abortSignalOf } from './cancellation.ts';
 
@@ -32,13 +34,21 @@ export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTab
   const isNode = (value: unknown): value is Node => registry.nodes.includes(value as Node);
   const one = async (args: readonly unknown[], title: string): Promise<Node | undefined> =>
     args.find(isNode) ?? (await pickNode(registry, title));
-  const several = (args: readonly unknown[]): Node[] => targetsOf(args, isNode);
+  /** A selected group stands for its nodes. */
+  const several = (args: readonly unknown[]): Node[] => {
+    const isRow = (value: unknown): value is Node | NodeGroup =>
+      isNode(value) || isNodeGroup(value);
+    const nodes = targetsOf(args, isRow).flatMap((row) => (isNodeGroup(row) ? row.nodes : [row]));
+    return [...new Set(nodes)];
+  };
 
   return {
     refreshNodes: () => uses.refreshNodes(),
     editNodes: () =>
       vscode.commands.executeCommand('workbench.action.openSettings', 'faultline.nodes'),
     connectNode: (...args) => connect(registry, several(args)),
+    // What waits for its next attempt, or gave up, tries now.
+    retryNode: (...args) => connect(registry, several(args)),
     disconnectNode: (...args) => several(args).forEach((node) => registry.disconnect(node)),
     openTerminal: async (...args) => {
       const node = await one(args, 'Open a terminal on');

@@ -37,8 +37,12 @@ before(async () => {
     extensionsDir: join(base, 'extensions'),
     folder: join(fleet.settingsFile, '..', '..'),
     vsix: vsixFile,
-    // A terminal that is drawn as text can be read here.
-    settings: { 'terminal.integrated.gpuAcceleration': 'off' },
+    settings: {
+      // A workspace cannot set it.
+      'faultline.ssh.configFile': fleet.sshConfigFile,
+      // A terminal that is drawn as text can be read here.
+      'terminal.integrated.gpuAcceleration': 'off',
+    },
   });
   workbench = await openWorkbench(server.url, { theme: 'dark' });
 });
