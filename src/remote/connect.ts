@@ -13,6 +13,7 @@ import type { Node } from './node.ts';
 import { PooledShell, type PoolLimits } from './pooledShell.ts';
 import type { ExecResult } from './shell.ts';
 import { resolveHost, type SshConfigOptions } from './sshConfig.ts';
+import { connectionLost } from './sshFailures.ts';
 
 export interface ConnectAttempt {
   /** Nobody is asked anything: what needs an answer is refused. */
@@ -108,6 +109,8 @@ export function sshConnector(
     });
     try {
       await checkShell(node, shell, report, signal);
+      // Lost right behind its answer: nobody would hear of that any more.
+      if (!shell.isOpen) throw connectionLost(node.name);
       return shell;
     } catch (error) {
       shell.dispose();

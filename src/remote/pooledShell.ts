@@ -108,6 +108,10 @@ export class PooledShell implements Shell {
     return this.lanes.reduce((sum, lane) => sum + lane.used - (lane.lifeline.isUp ? 1 : 0), 0);
   }
 
+  get isOpen(): boolean {
+    return !this.isClosed;
+  }
+
   get connectionCount(): number {
     return this.lanes.length;
   }
