@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import { toDisplay } from '../base/displayText.ts';
 import { UserError } from '../base/errors.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
+import { groupNodes, stateWords, type StateKind } from './nodeFilter.ts';
 import type { NodeProcess } from '../profile/processes.ts';
 
 /** Undefined when the user cancels. */
@@ -12,36 +13,50 @@ export async function pickNode(
   title: string,
   except: readonly Node[] = [],
 ): Promise<Node | undefined> {
-  const items = nodeItems(access, except);
-  return (await vscode.window.showQuickPick(items, { title, placeHolder: 'Node' }))?.node;
+  const options = { title, placeHolder: 'Node', ...matching };
+  return (await vscode.window.showQuickPick(nodeItems(access, except), options))?.node;
 }
 
 /** At least one node; undefined when the user cancels. */
 export async function pickNodes(access: NodeAccess, title: string): Promise<Node[] | undefined> {
-  const picked = await vscode.window.showQuickPick(nodeItems(access, []), {
-    title,
-    placeHolder: 'Nodes',
-    canPickMany: true,
-  });
-  return picked === undefined || picked.length === 0 ? undefined : picked.map(({ node }) => node);
+  const options = { title, placeHolder: 'Nodes', canPickMany: true as const, ...matching };
+  const picked = await vscode.window.showQuickPick(nodeItems(access, []), options);
+  const nodes = picked?.flatMap(({ node }) => node ?? []) ?? [];
+  return nodes.length === 0 ? undefined : nodes;
 }
+
+/** Typing a label or a state finds nodes, too. */
+const matching = { matchOnDescription: true } as const;
 
 interface NodeItem extends vscode.QuickPickItem {
-  readonly node: Node;
+  /** Undefined for the heading of a group. */
+  readonly node?: Node;
 }
 
+/** Nodes under the headings of their groups, each with its state and labels. */
 function nodeItems(access: NodeAccess, except: readonly Node[]): NodeItem[] {
-  const nodes = access.nodes.filter((node) => !except.includes(node));
+  const left = new Set(except);
+  const nodes = access.nodes.filter((node) => !left.has(node));
   if (nodes.length === 0) {
     throw new UserError('node.none', 'There are no nodes to choose from.', {
-      hint: 'Add some to "faultline.nodes" in the settings.',
+      hint: 'Add one with the button + of the Nodes view, or to "faultline.nodes" in the settings.',
     });
   }
-  return nodes.map((node) => ({
+  const stateOf = (node: Node): StateKind => access.state(node).kind;
+  const { groups, others } = groupNodes(nodes, 'group', stateOf);
+  const itemOf = (node: Node): NodeItem => ({
     label: toDisplay(node.name, 100),
-    description: toDisplay(node.labels.join(', '), 100),
+    description: toDisplay([stateWords[stateOf(node)], ...node.labels].join(' · '), 100),
     node,
-  }));
+  });
+  const heading = (title: string): NodeItem => ({
+    label: toDisplay(title, 100),
+    kind: vscode.QuickPickItemKind.Separator,
+  });
+  return [
+    ...others.map(itemOf),
+    ...groups.flatMap((group) => [heading(group.title), ...group.nodes.map(itemOf)]),
+  ];
 }
 
 /** A process to sample: Python programs first, those that use the processor before the idle ones. */

@@ -192,6 +192,12 @@ export interface FakeMessage {
   readonly choices: readonly string[];
 }
 
+export interface FakeItem {
+  readonly label: string;
+  readonly description?: string;
+  readonly kind?: number;
+}
+
 class FakeUser {
   readonly views = new Map<string, FakeTreeView>();
   readonly contexts = new Map<string, unknown>();
@@ -203,6 +209,8 @@ class FakeUser {
   inputs: ((input: FakeQuickInput) => unknown)[] = [];
   /** Chooses among a message's buttons; undefined closes it. */
   answer: (message: FakeMessage) => string | undefined = () => undefined;
+  /** The items of the last `showQuickPick`. */
+  offered: readonly FakeItem[] = [];
   /** Chooses among the items of `showQuickPick`. */
   pick: (labels: readonly string[]) => string | undefined = () => undefined;
 
@@ -258,9 +266,15 @@ export const window = {
   },
   createQuickPick: (): FakeQuickInput => new FakeQuickInput(),
   createInputBox: (): FakeQuickInput => new FakeQuickInput(),
-  showQuickPick<T extends { readonly label: string }>(items: readonly T[]): Promise<T | undefined> {
+  showQuickPick<T extends FakeItem>(
+    items: readonly T[],
+    options: { readonly canPickMany?: boolean } = {},
+  ): Promise<T | T[] | undefined> {
+    fake.offered = items;
     const chosen = fake.pick(items.map(({ label }) => label));
-    return Promise.resolve(items.find(({ label }) => label === chosen));
+    if (chosen === undefined) return Promise.resolve(undefined);
+    const found = items.filter(({ label }) => label === chosen);
+    return Promise.resolve(options.canPickMany === true ? found : found[0]);
   },
   showInformationMessage: (text: string, ...rest: unknown[]) => fake.message(text, rest),
   showWarningMessage: (text: string, ...rest: unknown[]) => fake.message(text, rest),
