@@ -9,14 +9,27 @@ type State = 'text' | 'escape' | 'intermediate' | 'csi' | 'string' | 'stringEsca
 /** Longest control sequence that is passed on, in characters. Real ones have some 40. */
 const maxSequenceLength = 256;
 
+/** Longest OSC string that is looked at; a link may be as long as an address is in practice. */
+const maxStringLength = 2200;
+
+/**
+ * The OSC strings that a terminal is handed: where a web link begins, and the question for the colours of text and
+ * background, by which programs choose their own; its answer holds nothing but colours. Not titles, the clipboard,
+ * notifications, directories, the marks of shell integration (which run and record commands), or links to
+ * anything on the user's computer.
+ */
+const passedStrings = /^(?:8;[\w=:.,-]{0,100};https?:\/\/[!-~]+|1[01];\?)$/;
+/** Where a link ends. */
+const linkEnd = '8;;';
+
 // Characters that a stretch of plain text can hold: neither ESC nor a C1 control.
 const special = /[\u001b\u0080-\u009f]/;
 // Bell, backspace, vertical movement and the like mean nothing in a console.
 const notForConsole = /[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\u007f]/g;
 
 /**
- * Keeps its state between chunks: a sequence may be cut anywhere. States as in ECMA-48 and xterm; the text of
- * OSC, DCS, SOS, PM and APC strings is dropped whole.
+ * Keeps its state between chunks: a sequence may be cut anywhere. States as in ECMA-48 and xterm; DCS, SOS, PM and
+ * APC strings are dropped whole, and OSC strings but for the few of `passedStrings`.
  */
 export class TerminalTextFilter {
   private readonly kind: TerminalTextKind;
@@ -25,6 +38,9 @@ export class TerminalTextFilter {
   private sequence: string | undefined = '';
   /** Whether the string that is being dropped ends with its line, as one that was never closed has to. */
   private endsWithLine = true;
+  /** The OSC string so far; undefined when it cannot be one that is passed on. */
+  private osc: string | undefined;
+  private isInLink = false;
 
   constructor(kind: TerminalTextKind) {
     this.kind = kind;
@@ -51,7 +67,7 @@ export class TerminalTextFilter {
         return this.nextInString(char);
       case 'stringEscape':
         // ESC \ ends the string; any other escape sequence ends it too, and begins.
-        if (char === '\\') return this.enter('text');
+        if (char === '\\') return this.endString();
         this.enter('escape');
         return this.next(char);
     }
@@ -101,13 +117,29 @@ export class TerminalTextFilter {
       this.enter('text');
       return char;
     }
-    // BEL, ST as one character, CAN and SUB end a string.
-    return '\u0007\u009c\u0018\u001a'.includes(char) ? this.enter('text') : '';
+    // BEL and ST as one character end a string, CAN and SUB break it off.
+    if ('\u0007\u009c'.includes(char)) return this.endString();
+    if ('\u0018\u001a'.includes(char)) return this.enter('text');
+    if (this.osc !== undefined) {
+      this.osc = this.osc.length < maxStringLength ? this.osc + char : undefined;
+    }
+    return '';
+  }
+
+  private endString(): string {
+    const { osc } = this;
+    this.enter('text');
+    if (osc === undefined) return '';
+    const isEnd = osc === linkEnd && this.isInLink;
+    if (!isEnd && !passedStrings.test(osc)) return '';
+    if (osc.startsWith('8;')) this.isInLink = !isEnd;
+    return `\u001b]${osc}\u001b\\`;
   }
 
   /** An OSC string has no line feeds. A DCS string may: the picture of a terminal that shows pictures. */
   private enterString(isOsc: boolean): '' {
     this.endsWithLine = isOsc || this.kind === 'console';
+    this.osc = isOsc && this.kind === 'terminal' ? '' : undefined;
     return this.enter('string');
   }
 

@@ -50,6 +50,42 @@ for (const [name, text] of Object.entries(droppedInTerminal)) {
   });
 }
 
+/** As given → as handed to a terminal. */
+const strings: readonly (readonly [name: string, given: string, passed: string])[] = [
+  [
+    'a web link, its end with it',
+    '\u001b]8;id=1;https://example.org/a?b\u0007text\u001b]8;;\u0007',
+    '\u001b]8;id=1;https://example.org/a?b\u001b\\text\u001b]8;;\u001b\\',
+  ],
+  ['a link to a file here', 'a\u001b]8;;file:///etc/passwd\u001b\\b\u001b]8;;\u001b\\', 'ab'],
+  ['a link to a command', '\u001b]8;;vscode://x/y\u0007a\u001b]8;;\u0007', 'a'],
+  ['a link with a line feed in it', '\u001b]8;;https://a\n\u0007b', '\n\u0007b'],
+  ['an endless link', `\u001b]8;;https://${'a'.repeat(2500)}\u0007b`, 'b'],
+  ['the question for the background', '\u001b]11;?\u001b\\', '\u001b]11;?\u001b\\'],
+  ['another background', '\u001b]11;#000000\u0007a', 'a'],
+  ['a palette', '\u001b]4;1;?\u0007\u001b]104\u0007a', 'a'],
+  ['a link that is broken off', '\u001b]8;;https://a\u0018b', 'b'],
+  [
+    'a link inside a device control string',
+    '\u001bP\u001b]8;;https://a\u0007b',
+    '\u001b]8;;https://a\u001b\\b',
+  ],
+  ['a notification', '\u001b]9;hello\u0007\u001b]777;notify;a;b\u0007c', 'c'],
+  ['a directory', '\u001b]7;file://trusted/srv\u0007c', 'c'],
+];
+
+for (const [name, given, passed] of strings) {
+  test(`of OSC strings in a terminal: ${name}`, () => {
+    assert.equal(filtered(given), passed);
+    assert.equal(filteredByCharacter(given, 'terminal'), passed);
+    for (let cut = 0; cut <= Math.min(100, given.length); cut++) {
+      const filter = new TerminalTextFilter('terminal');
+      assert.equal(filter.push(given.slice(0, cut)) + filter.push(given.slice(cut)), passed);
+    }
+    assert.doesNotMatch(filtered(given, 'console'), /\u001b/);
+  });
+}
+
 test('a C1 control sequence is passed in its 7-bit form', () => {
   assert.equal(filtered('\u009b31mred'), '\u001b[31mred');
 });
