@@ -148,7 +148,8 @@ export function activate(context: vscode.ExtensionContext): void {
       failedRuns,
     ).register(),
   );
-  add(new NodeFiles(registry).register());
+  const files = new NodeFiles(registry);
+  add(files.register());
   const preflights = add(
     new PreflightPanels(
       context.extensionUri,
@@ -175,6 +176,7 @@ export function activate(context: vscode.ExtensionContext): void {
         ...addNode.commands(),
         ...logs.commands(),
         ...times.commands(),
+        ...files.commands(),
         ...commandView.commands((value): value is Node => registry.nodes.includes(value as Node)),
         ...runCommands(registry, runs, preflights, {
           debug,
