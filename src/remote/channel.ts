@@ -1,11 +1,10 @@
 // What both kinds of shell do with a started program: drop what login start-up files printed, and collect
 // a short program's output under a deadline and a size limit.
 
-import { constants } from 'node:os';
 import { Transform, Writable, type Readable } from 'node:stream';
 import { UserError } from '../base/errors.ts';
 import { withDeadline, abortable } from '../base/async.ts';
-import type { ExecOptions, ExecResult, ProcessExit, RemoteProcess } from './shell.ts';
+import type { ExecOptions, ExecResult, RemoteProcess } from './shell.ts';
 
 /** Noise before the marker beyond this size means that no POSIX sh answers on this node. */
 const maxNoiseBytes = 1 << 20;
@@ -53,57 +52,6 @@ function pipeThrough(stream: Readable, next: Transform): Readable {
     if (!next.writableEnded) next.end();
   });
   return stream.pipe(next);
-}
-
-/**
- * Takes the line out of a program's stderr in which its sh tells how it ended (`reportExit` of command.ts).
- * `exit` is undefined until that line was seen, for good when the connection was lost before.
- */
-export function readExit(
-  stream: Readable,
-  marker: string,
-  onBytes?: (bytes: number) => void,
-): {
-  readonly stderr: Readable;
-  readonly exit: () => ProcessExit | undefined;
-  /** Resolves when all of the stream was seen. */
-  readonly seen: Promise<void>;
-} {
-  const start = Buffer.from(marker.replace('\n', ' '), 'latin1');
-  let exit: ProcessExit | undefined;
-  let held: Buffer = Buffer.alloc(0);
-  const take = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      onBytes?.(chunk.length);
-      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-      const at = exit === undefined ? held.indexOf(start) : -1;
-      const end = at < 0 ? -1 : held.indexOf(10, at);
-      if (end >= 0) {
-        exit = exitOf(Number(held.toString('latin1', at + start.length, end)));
-        this.push(held.subarray(0, at));
-        held = held.subarray(end + 1);
-      }
-      // From a record separator on it may become the line; program output hardly ever has one.
-      const keepFrom = exit === undefined ? held.lastIndexOf(start[0]!) : -1;
-      const isPossible = keepFrom >= 0 && held.length - keepFrom <= start.length + 4;
-      const ready = isPossible ? held.subarray(0, keepFrom) : held;
-      held = isPossible ? held.subarray(keepFrom) : Buffer.alloc(0);
-      done(null, ready.length > 0 ? ready : undefined);
-    },
-    flush(done) {
-      done(null, held.length > 0 ? held : undefined);
-    },
-  });
-  const seen = new Promise<void>((resolve) => take.once('finish', resolve).once('close', resolve));
-  return { stderr: pipeThrough(stream, take), exit: () => exit, seen };
-}
-
-/** sh's `$?` in words: more than 128 is a signal. */
-function exitOf(status: number): ProcessExit {
-  const signal = Object.entries(constants.signals).find(([, number]) => number === status - 128);
-  return signal === undefined
-    ? { exitCode: status, signal: undefined }
-    : { exitCode: undefined, signal: signal[0] };
 }
 
 /** Passes on what is written and tells how many bytes went. */

@@ -28,37 +28,19 @@ export interface EncodedCommand {
 
 export interface EncodeOptions {
   readonly guard?: boolean;
-  /**
-   * The program's sh tells on stderr how it ended, for a transport that does not hear it: see `readExit` of
-   * channel.ts. A program that exits with more than 128 then counts as ended by a signal, as sh itself has it.
-   */
-  readonly reportExit?: boolean;
 }
 
 export function encodeCommand(command: RemoteCommand, options: EncodeOptions = {}): EncodedCommand {
   const name = `faultline-${randomBytes(8).toString('hex')}`;
   const args = command.args ?? [];
   const argNames = args.map((_, index) => `"$__fl${index + 1}"`).join(' ');
-  const own = `/bin/sh -c "$__fl0" sh ${argNames}`;
-  const inPlace = `set -- ${argNames}; eval "$__fl0"`;
-  const isReported = options.reportExit === true;
-  const guarded = `set -- ${own}; ${guard(isReported)}`;
-  const reported =
-    options.guard === true || !isSmall(command)
-      ? `( ${options.guard === true ? guarded : inPlace} )`
-      : own;
   const statements = [
     `printf '\\036${name}\\n'`,
     assignment('__fl0', command.script),
     ...args.map((arg, index) => assignment(`__fl${index + 1}`, arg)),
-    isReported
-      ? // A sh remarks on a program that was killed ("Terminated"), which is not the program's stderr. Only so,
-        // with `wait` and a stderr of its own, do dash, bash, ash and mksh all keep it to themselves.
-        `exec 3<&0 4>&2 2>/dev/null; ${reported} <&3 2>&4 3<&- 4>&- & wait $!; __r=$?; ` +
-        `printf '\\036${name} %d\\n' $__r >&4; exit $__r`
-      : options.guard === true
-        ? guarded
-        : inPlace,
+    options.guard === true
+      ? `set -- /bin/sh -c "$__fl0" sh ${argNames}; ${guard}`
+      : `set -- ${argNames}; eval "$__fl0"`,
   ];
   const header = `${statements.join('; ')}\n`;
   if (header.length > maxHeaderBytes) {
@@ -67,32 +49,22 @@ export function encodeCommand(command: RemoteCommand, options: EncodeOptions = {
   return { header, marker: `\u001e${name}\n` };
 }
 
-/** Linux passes no single argument of 128 KiB or more; larger ones only fit into the sh that reads them. */
-const maxPassedBytes = 100_000;
-
-/** A sh of its own can run it, so that its `$$` is the program that a signal would be sent to. */
-function isSmall({ script, args = [] }: RemoteCommand): boolean {
-  return [script, ...args].every((text) => Buffer.byteLength(text) < maxPassedBytes);
-}
-
 /**
  * Runs "$@" in a session of its own and ends that whole process group when stdin closes, which is what a
  * closed or lost channel looks like from the node. Keeps exit codes and signals true.
  */
-const guard = (isReported: boolean): string =>
-  [
-    'exec 3<&0',
-    'setsid "$@" </dev/null 3<&- & __p=$!',
-    '{ cat <&3 >/dev/null; kill -s TERM -- -$__p; sleep 2; kill -s KILL -- -$__p; } >/dev/null 2>&1 & __w=$!',
-    'exec 3<&-',
-    'wait $__p; __r=$?',
-    'kill $__w 2>/dev/null',
-    // The shell around it, whose pid is $$, is the one that tells.
-    ...(isReported ? [] : ['[ $__r -gt 128 ] && kill -s $((__r-128)) $$']),
-    'exit $__r',
-  ]
-    .join('; ')
-    .replaceAll('&;', '&');
+const guard = [
+  'exec 3<&0',
+  'setsid "$@" </dev/null 3<&- & __p=$!',
+  '{ cat <&3 >/dev/null; kill -s TERM -- -$__p; sleep 2; kill -s KILL -- -$__p; } >/dev/null 2>&1 & __w=$!',
+  'exec 3<&-',
+  'wait $__p; __r=$?',
+  'kill $__w 2>/dev/null',
+  '[ $__r -gt 128 ] && kill -s $((__r-128)) $$',
+  'exit $__r',
+]
+  .join('; ')
+  .replaceAll('&;', '&');
 
 /**
  * The sh statement that gives the variable exactly these bytes, on one line of printable ASCII. What is not

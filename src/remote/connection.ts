@@ -34,11 +34,6 @@ export interface Connection extends Disposable {
   /** Fires once, when the connection is gone, with the reason when it was not asked for. */
   readonly onDidClose: Event<Error | undefined>;
   /**
-   * False for a transport that does not hear how a program ended (a signal and a lost connection look like an
-   * exit code there): the program's sh then tells it (`reportExit` of command.ts).
-   */
-  readonly hearsExits: boolean;
-  /**
    * Errors: `node.sessionLimit` when sshd allows no further session on this connection (MaxSessions),
    * `node.connectionLost`, `node.channelRefused`. Has a deadline of its own.
    */

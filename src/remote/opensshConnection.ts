@@ -464,8 +464,6 @@ function noClient(program: string, error: Error & { code?: string }): UserError 
 }
 
 class OpensshConnection implements Connection {
-  /** In proxy mode the node's own words on how programs ended reach us. */
-  readonly hearsExits = true;
   private readonly node: string;
   private readonly master: Master;
   private readonly log: OpensshLog;

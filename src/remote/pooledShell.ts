@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { delay } from '../base/async.ts';
 import { Emitter } from '../base/emitter.ts';
 import { UserError } from '../base/errors.ts';
-import { collect, countReads, countWrites, readExit, skipToMarker } from './channel.ts';
+import { collect, countReads, countWrites, skipToMarker } from './channel.ts';
 import { bootstrapCommand, encodeCommand } from './command.ts';
 import type { CommandLog, RunningCommand } from './commandLog.ts';
 import type { Channel, ChannelRequest, Connection } from './connection.ts';
@@ -13,7 +13,6 @@ import { Lifeline } from './lifeline.ts';
 import type {
   ExecOptions,
   ExecResult,
-  ProcessExit,
   RemoteCommand,
   RemoteProcess,
   RemoteTerminal,
@@ -200,30 +199,25 @@ export class PooledShell implements Shell {
     entry: RunningCommand | undefined,
     signal: AbortSignal | undefined,
   ): Promise<RemoteProcess> {
-    const encode = { ...options, reportExit: false };
     // What cannot be sent at all is refused before it costs a channel.
-    encodeCommand(command, encode);
+    const { header, marker } = encodeCommand(command, options);
     const { channel, lane } = await this.open(need, { command: bootstrapCommand }, signal);
-    const { hearsExits } = lane.connection;
-    const { header, marker } = encodeCommand(command, { ...encode, reportExit: !hearsExits });
     const onReceived = (bytes: number): void => entry?.received(bytes);
     const stdin = countWrites(channel.stdin, (bytes) => entry?.sent(bytes));
     stdin.write(header);
     const output = skipToMarker(channel.stdout, marker, onReceived);
-    const errors = hearsExits
-      ? { stderr: countReads(channel.stderr, onReceived), exited: channel.exited }
-      : withReportedExit(channel, marker, onReceived);
+    const stderr = countReads(channel.stderr, onReceived);
     if (need === 'long') lane.lifeline.guard(channel.closed);
     const dispose = (): void => {
       signal?.removeEventListener('abort', dispose);
       channel.dispose();
       // What is not read any more must not hold the channel open.
       output.stdout.resume();
-      errors.stderr.resume();
+      stderr.resume();
     };
     signal?.addEventListener('abort', dispose, { once: true });
     void channel.exited.then(() => signal?.removeEventListener('abort', dispose));
-    return { stdin, ...output, ...errors, dispose };
+    return { stdin, ...output, stderr, exited: channel.exited, dispose };
   }
 
   /** Opens a channel; a node that allows fewer sessions than we thought teaches us its limit. */
@@ -431,24 +425,6 @@ export class PooledShell implements Shell {
 function abortReason(signal: AbortSignal | undefined): Error {
   return signal?.reason instanceof Error ? signal.reason : new Error('aborted');
 }
-
-/** What the program's sh told of its end; 255 without that is the transport's own way to say "lost". */
-function withReportedExit(
-  channel: Channel,
-  marker: string,
-  onBytes: (bytes: number) => void,
-): { readonly stderr: Readable; readonly exited: Promise<ProcessExit> } {
-  const { stderr, exit, seen } = readExit(channel.stderr, marker, onBytes);
-  const exited = channel.exited.then(async (told) => {
-    await Promise.race([seen, delay(lastWordsMs)]);
-    const isLost = told.exitCode === undefined || told.exitCode === transportLost;
-    return exit() ?? (isLost ? { exitCode: undefined, signal: undefined } : told);
-  });
-  return { stderr, exited };
-}
-
-const lastWordsMs = 1000;
-const transportLost = 255;
 
 // On a terminal the header is read unechoed and outside canonical mode, whose lines end at 4,096 bytes.
 const terminalReady = '\u001efaultline-ready\r\n';

@@ -9,7 +9,6 @@ export class FakeConnection implements Connection {
   private readonly closedEmitter = new Emitter<Error | undefined>();
   private readonly channels = new Set<Channel>();
   readonly onDidClose = this.closedEmitter.event;
-  readonly hearsExits: boolean;
   /** As sshd's MaxSessions. */
   readonly maxSessions: number;
   /** Most channels that were open at once. */
@@ -17,9 +16,8 @@ export class FakeConnection implements Connection {
   opened = 0;
   isClosed = false;
 
-  constructor(options: { readonly maxSessions?: number; readonly hearsExits?: boolean } = {}) {
+  constructor(options: { readonly maxSessions?: number } = {}) {
     this.maxSessions = options.maxSessions ?? 10;
-    this.hearsExits = options.hearsExits ?? true;
   }
 
   get open(): number {
@@ -40,9 +38,6 @@ export class FakeConnection implements Connection {
       exited: new Promise((resolve) => {
         child.once('exit', (code, signal) => {
           if (this.isClosed) resolve({ exitCode: undefined, signal: undefined });
-          // A transport that does not hear exits has one word for all it does not know.
-          else if (!this.hearsExits)
-            resolve({ exitCode: signal === null ? code! : 255, signal: undefined });
           else resolve({ exitCode: code ?? undefined, signal: signal ?? undefined });
         });
       }),

@@ -15,7 +15,6 @@ interface TestPool {
 function pool(
   options: {
     readonly maxSessions?: number;
-    readonly hearsExits?: boolean;
     /** Further connections are refused after this many. */
     readonly maxLogins?: number;
     readonly limits?: Partial<PoolLimits>;
@@ -158,34 +157,6 @@ test('aborting while waiting for a place leaves the queue', async () => {
   await assert.rejects(waiting, { name: 'AbortError' });
   long.dispose();
   await eventually(() => assert.equal(shell.channelsInUse, 0));
-  shell.dispose();
-});
-
-test('over a transport that hears no exits the sh tells them, and stderr stays clean', async () => {
-  const { shell } = pool({ hearsExits: false });
-  const exits = await Promise.all(
-    ['exit 0', 'exit 7', 'kill -s TERM $$', 'exec sh -c "kill -s KILL \\$\\$"'].map((script) =>
-      shell.exec({ script: `echo out; printf 'err\\036x' >&2; ${script}` }),
-    ),
-  );
-  assert.deepEqual(
-    exits.map(({ stdout, stderr, exitCode, signal }) => [
-      stdout.toString(),
-      stderr,
-      exitCode,
-      signal,
-    ]),
-    [
-      ['out\n', 'err\u001ex', 0, undefined],
-      ['out\n', 'err\u001ex', 7, undefined],
-      ['out\n', 'err\u001ex', undefined, 'SIGTERM'],
-      ['out\n', 'err\u001ex', undefined, 'SIGKILL'],
-    ],
-  );
-  const guarded = await shell.start({ script: 'exit 3' }, { guard: true });
-  guarded.stdout.resume();
-  guarded.stderr.resume();
-  assert.deepEqual(await guarded.exited, { exitCode: 3, signal: undefined });
   shell.dispose();
 });
 
