@@ -6,6 +6,14 @@ export interface Contender {
   readonly name: string;
   /** Does the work once; its answer is compared with the others' before anything is measured. */
   readonly run: () => Promise<unknown>;
+  /** Rounds in which it takes part, for one that is much slower than the others. Default: all. */
+  readonly rounds?: number;
+}
+
+/** An answer that knows what it cost. */
+export interface Costed {
+  /** Processor time of the client side, user and system, with its children. */
+  readonly cpuMs: number;
 }
 
 export interface Measurement {
@@ -13,6 +21,8 @@ export interface Measurement {
   readonly medianMs: number;
   readonly bestMs: number;
   readonly worstMs: number;
+  /** Median processor time of the client, where it was measured. */
+  readonly cpuMs?: number;
 }
 
 export interface BenchReport {
@@ -33,11 +43,15 @@ export async function measureInTurn(
   rounds: number,
 ): Promise<readonly Measurement[]> {
   const times = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
+  const costs = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round <= rounds; round++) {
     for (const contender of contenders) {
+      if (round > (contender.rounds ?? rounds)) continue;
       const startedAt = performance.now();
-      await contender.run();
-      if (round > 0) times.get(contender.name)!.push(performance.now() - startedAt);
+      const answer = await contender.run();
+      if (round === 0) continue;
+      times.get(contender.name)!.push(performance.now() - startedAt);
+      if (isCosted(answer)) costs.get(contender.name)!.push(answer.cpuMs);
     }
   }
   return [...times].map(([name, list]) => {
@@ -47,8 +61,15 @@ export async function measureInTurn(
       medianMs: median(sorted),
       bestMs: sorted[0]!,
       worstMs: sorted.at(-1)!,
+      ...(costs.get(name)!.length === 0
+        ? {}
+        : { cpuMs: median(costs.get(name)!.sort((a, b) => a - b)) }),
     };
   });
+}
+
+function isCosted(answer: unknown): answer is Costed {
+  return typeof answer === 'object' && answer !== null && 'cpuMs' in answer;
 }
 
 function median(sorted: readonly number[]): number {
@@ -59,15 +80,19 @@ function median(sorted: readonly number[]): number {
 /** A section of RESULTS.md. */
 export function formatReport({ title, description, measurements, peer }: BenchReport): string {
   const base = measurements.find(({ name }) => name === peer)!.medianMs;
-  const row = ({ name, medianMs, bestMs, worstMs }: Measurement): string =>
-    `| ${name} | ${ms(medianMs)} | ${ms(bestMs)} – ${ms(worstMs)} | ${(medianMs / base).toFixed(2)} |`;
+  const hasCosts = measurements.some(({ cpuMs }) => cpuMs !== undefined);
+  const row = ({ name, medianMs, bestMs, worstMs, cpuMs }: Measurement): string => {
+    const cost = hasCosts ? ` ${cpuMs === undefined ? '–' : ms(cpuMs)} |` : '';
+    return `| ${name} | ${ms(medianMs)} | ${ms(bestMs)} – ${ms(worstMs)} |${cost} ${(medianMs / base).toFixed(2)} |`;
+  };
+  const costHead = hasCosts ? ' client’s processor ms |' : '';
   return [
     `## ${title}`,
     '',
     ...description,
     '',
-    `| | median ms | best – worst | against "${peer}" |`,
-    '|---|--:|--:|--:|',
+    `| | median ms | best – worst |${costHead} against "${peer}" |`,
+    `|---|--:|--:|--:|${hasCosts ? '--:|' : ''}`,
     ...measurements.map(row),
     '',
   ].join('\n');

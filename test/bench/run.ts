@@ -1,15 +1,21 @@
-// `npm run bench`: measures against peers on the same machine and writes RESULTS.md beside this file.
+// `npm run bench [-- NAME…]`: measures against peers on the same machine and writes RESULTS.md beside this file.
 
-import { globSync, statSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from '../tools/build.mjs';
 import { inProject } from '../tools/project.mjs';
+import { benchColdConnect, benchFanOut, benchWarmExec } from './connections.ts';
 import { benchLogSearch } from './logSearch.ts';
 import { formatReport, type BenchReport } from './measure.ts';
 
-const benches: readonly ((onProgress: (text: string) => void) => Promise<BenchReport>)[] = [
-  benchLogSearch,
-];
+const benches: Readonly<
+  Record<string, (onProgress: (text: string) => void) => Promise<BenchReport>>
+> = {
+  search: benchLogSearch,
+  connect: benchColdConnect,
+  exec: benchWarmExec,
+  fanOut: benchFanOut,
+};
 
 const head = `# Measured against peers
 
@@ -18,13 +24,31 @@ did than about the programs. The last column is the row's median over the peer's
 `;
 
 if (isBuildOutdated()) console.log(await build({ production: true }));
-const sections: string[] = [];
-for (const bench of benches) {
-  const report = formatReport(await bench((text) => console.log(`… ${text}`)));
-  console.log(`\n${report}`);
-  sections.push(report);
+const results = path.join(import.meta.dirname, 'RESULTS.md');
+const wanted = process.argv.slice(2);
+const unknown = wanted.find((name) => !Object.hasOwn(benches, name));
+if (unknown !== undefined) {
+  throw new Error(`There is no bench "${unknown}"; there are ${Object.keys(benches).join(', ')}.`);
 }
-writeFileSync(path.join(import.meta.dirname, 'RESULTS.md'), `${[head, ...sections].join('\n')}`);
+const sections = new Map(readSections());
+for (const [name, bench] of Object.entries(benches)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const report = await bench((text) => console.log(`… ${text}`));
+  const text = formatReport(report);
+  console.log(`\n${text}`);
+  sections.set(report.title, text);
+  // After each, so that a bench that fails takes nothing with it.
+  writeFileSync(results, [head, ...sections.values()].join('\n'));
+}
+
+/** What was measured before and is not measured now stays. */
+function readSections(): [string, string][] {
+  const text = readFileSync(results, 'utf8');
+  return text
+    .split(/^(?=## )/m)
+    .slice(1)
+    .map((section) => [/^## (.*)/.exec(section)![1]!, `${section.trimEnd()}\n`]);
+}
 
 /** What is measured is the sources as they are. */
 function isBuildOutdated(): boolean {
