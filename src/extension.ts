@@ -56,7 +56,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const commandKey = createRedactionKey();
   const commandLog = add(new CommandLog((words) => redactArgv(words, commandKey)));
   const connect = sshConnector(sshOptions, () => prompts, { commands: commandLog });
-  const registry = add(new NodeRegistry(connect));
+  const registry = add(new NodeRegistry(connect, { keepsClocks: true }));
   const reports = new ConnectionReports(registry);
   add(reports.register());
   const nodeProblems = new NodeProblems();

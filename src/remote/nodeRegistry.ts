@@ -18,6 +18,11 @@ export interface RegistryOptions {
   /** A connection without a channel in use is closed after this time. */
   readonly idleMs?: number;
   readonly wakefulness?: Wakefulness;
+  /**
+   * Measures each node's clock soon after connecting and again at intervals. Without it a clock is only measured
+   * for whoever asks.
+   */
+  readonly keepsClocks?: boolean;
 }
 
 /** A clock drifts: an older measurement is taken again before it is relied on. */
@@ -26,6 +31,8 @@ const clockMaxAgeMs = 10 * 60_000;
 const roundsPerFacts = 6;
 const defaultIdleMs = 15 * 60_000;
 const idleCheckMs = 30_000;
+/** The first look at a clock lets what the connection was made for go first. */
+const firstClockMs = 400;
 const maxPingsAtOnce = 8;
 
 interface Entry {
@@ -38,6 +45,7 @@ export class NodeRegistry implements NodeAccess, Disposable {
   private readonly connectNode: ConnectNode;
   private readonly random: () => number;
   private readonly idleMs: number;
+  private readonly keepsClocks: boolean;
   private readonly wakefulness: Wakefulness;
   private readonly entries = new Map<string, Entry>();
   private readonly changed = new Emitter<Node>();
@@ -56,6 +64,7 @@ export class NodeRegistry implements NodeAccess, Disposable {
     this.connectNode = connectNode;
     this.random = options.random ?? Math.random;
     this.idleMs = options.idleMs ?? defaultIdleMs;
+    this.keepsClocks = options.keepsClocks ?? false;
     this.wakefulness = options.wakefulness ?? new Wakefulness();
     this.wakefulness.onDidWake(() => void this.wake());
   }
@@ -138,7 +147,9 @@ export class NodeRegistry implements NodeAccess, Disposable {
       connect: this.connectNode,
       random: this.random,
       onDidChange: () => this.changed.fire(link.node),
-      onDidConnect: (shell) => void this.keepClock(entry, shell),
+      onDidConnect: (shell) => {
+        if (this.keepsClocks) void this.keepClock(entry, shell);
+      },
     });
     const entry: Entry = { link, clocks: new ClockHistory(), measuring: undefined };
     this.entries.set(node.name, entry);
@@ -165,6 +176,7 @@ export class NodeRegistry implements NodeAccess, Disposable {
     shell.onDidClose(() => gone.abort());
     const signal = AbortSignal.any([gone.signal, this.stopped.signal]);
     try {
+      await delay(firstClockMs * (1 + this.random()), signal);
       for (let round = 0; !signal.aborted; round++) {
         // A node that cannot tell its time is still of use; whoever needs the clock asks and hears why.
         await this.measure(entry).catch(() => undefined);
