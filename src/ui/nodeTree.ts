@@ -3,6 +3,8 @@
 import * as vscode from 'vscode';
 import { throttle } from '../base/async.ts';
 import { toDisplay } from '../base/displayText.ts';
+import { formatTime, type EpochMs } from '../base/time.ts';
+import { describeClock, shortClock } from '../remote/clockText.ts';
 import type { ConnectionReport } from '../remote/connectionReport.ts';
 import type { Node, NodeState } from '../remote/node.ts';
 import type { CommandTable } from './commands.ts';
@@ -50,6 +52,11 @@ export interface ViewMemory {
   update(key: string, value: unknown): PromiseLike<void>;
 }
 
+/** A time of ours that concerns a node, in the zone that is chosen. */
+export type ShowTime = (time: EpochMs, node: Node) => string;
+
+const showUtc: ShowTime = (time) => formatTime(time, 'utc');
+
 export type NodeRow = Node | NodeGroup;
 
 const memoryKeys = { grouping: 'nodes.grouping', collapsed: 'nodes.collapsed' } as const;
@@ -61,6 +68,7 @@ export function isNodeGroup(row: unknown): row is NodeGroup {
 export class NodeTree implements vscode.TreeDataProvider<NodeRow> {
   private readonly source: NodeSource;
   private readonly memory: ViewMemory | undefined;
+  private readonly showTime: ShowTime;
   private readonly changed = new vscode.EventEmitter<NodeRow[] | undefined>();
   private readonly decorationsChanged = new vscode.EventEmitter<vscode.Uri[]>();
   private readonly collapsed: Set<string>;
@@ -82,9 +90,10 @@ export class NodeTree implements vscode.TreeDataProvider<NodeRow> {
   readonly onDidChangeTreeData = this.changed.event;
 
   /** `memory` keeps the grouping and the collapsed groups for the next time. */
-  constructor(source: NodeSource, memory?: ViewMemory) {
+  constructor(source: NodeSource, memory?: ViewMemory, showTime: ShowTime = showUtc) {
     this.source = source;
     this.memory = memory;
+    this.showTime = showTime;
     const grouping = memory?.get<string>(memoryKeys.grouping);
     this.grouping = groupings.find((known) => known === grouping) ?? 'group';
     this.collapsed = new Set(memory?.get<string[]>(memoryKeys.collapsed) ?? []);
@@ -162,8 +171,15 @@ export class NodeTree implements vscode.TreeDataProvider<NodeRow> {
   /** The tooltip is made when somebody wants to see it. */
   resolveTreeItem(item: vscode.TreeItem, row: NodeRow): vscode.TreeItem {
     if (isNodeGroup(row)) return item;
-    item.tooltip = tooltip(row, this.source.state(row), this.source.report?.(row));
+    item.tooltip = tooltip(row, this.source.state(row), this.source.report?.(row), (time) =>
+      this.showTime(time, row),
+    );
     return item;
+  }
+
+  /** Hovers hold times: they are made again when the zone of times is another one. */
+  refreshHovers(): void {
+    this.changed.fire(undefined);
   }
 
   private isShown(node: Node): boolean {
@@ -424,7 +440,7 @@ function describeState(state: NodeState, node: Node): string {
         ? 'connecting…'
         : `connecting: ${toDisplay(state.step, 100)}…`;
     case 'ready':
-      return state.clock === undefined ? 'ready' : formatOffset(state.clock);
+      return state.clock === undefined ? 'ready' : shortClock(state.clock);
     case 'waiting':
       return `connection lost · again ${formatWait(state.retryAt - Date.now())}`;
     case 'failed':
@@ -453,25 +469,12 @@ function stateIcon(state: NodeState): vscode.ThemeIcon {
   }
 }
 
-/** `clock +3.5 s ± 0.2 ms`, in the unit that reads best. */
-export function formatOffset(clock: {
-  readonly offsetMs: number;
-  readonly errorMs: number;
-}): string {
-  const sign = clock.offsetMs < 0 ? '−' : '+';
-  return `clock ${sign}${formatDuration(Math.abs(clock.offsetMs))} ± ${formatDuration(clock.errorMs)}`;
-}
-
-function formatDuration(ms: number): string {
-  if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
-  return ms >= 10 ? `${ms.toFixed(0)} ms` : `${ms.toFixed(1)} ms`;
-}
-
 /** Untrusted Markdown: names and reasons come from settings and nodes, and are appended as plain text. */
 function tooltip(
   node: Node,
   state: NodeState,
   report: ConnectionReport | undefined,
+  showTime: (time: EpochMs) => string,
 ): vscode.MarkdownString {
   const text = new vscode.MarkdownString();
   const line = (words: string): void => {
@@ -492,10 +495,7 @@ function tooltip(
   if (node.labels.length > 0) line(`Labels: ${node.labels.join(', ')}`);
   line(node.origin === 'settings' ? 'From the settings' : 'From the ssh configuration');
   if (state.kind === 'ready' && state.clock !== undefined) {
-    line(
-      `Clock: ${formatOffset(state.clock).slice('clock '.length)}, measured at ` +
-        new Date(state.clock.measuredAt).toLocaleTimeString(),
-    );
+    for (const words of describeClock(state.clock, showTime)) line(words);
   }
   for (const step of report?.steps ?? []) {
     if (step.title === 'Not supported') line(`Not supported of its configuration: ${step.detail}`);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test, { afterEach, beforeEach, mock } from 'node:test';
 import { Emitter } from '../../src/base/emitter.ts';
 import { ConnectionReport } from '../../src/remote/connectionReport.ts';
-import type { Node, NodeState } from '../../src/remote/node.ts';
+import type { ClockOffset, Node, NodeState } from '../../src/remote/node.ts';
 import type { NodeRow, NodeTree as Tree } from '../../src/ui/nodeTree.ts';
 import '../fakes/useVscode.ts';
 import { fake, Uri, type FakeTreeView, type TreeItem } from '../fakes/vscode.ts';
@@ -383,4 +383,28 @@ test('1,000 nodes in 50 groups are drawn within 50 ms', () => {
   // The best of several: other programs share the machine.
   const best = Math.min(...Array.from({ length: 5 }, draw));
   assert.ok(best < 50, `it took ${best.toFixed(1)} ms`);
+});
+
+test('the hover tells all that is known of the clock, with times as the user wants them', () => {
+  const web = node('web-1');
+  const source = new Source([web]);
+  source.set('web-1', {
+    kind: 'ready',
+    clock: {
+      offsetMs: 3500,
+      errorMs: 0.2,
+      measuredAt: 7,
+      facts: {
+        sync: { kind: 'chrony', synchronised: false, offsetMs: undefined, detail: 'No _source_.' },
+        zone: { offsetMinutes: 60, name: 'Europe/Berlin', abbreviation: 'CET' },
+      },
+    } as ClockOffset,
+  });
+  const tree = new NodeTree(source, undefined, (time, { name }) => `t${time} of ${name}`);
+  const item = tree.getTreeItem(web);
+  assert.equal(item.description, 'clock +3.50 s ± 0.2 ms, not synchronised');
+  const hover = (tree.resolveTreeItem(item, web).tooltip as { value: string }).value;
+  assert.match(hover, /measured at t7 of web\\-1/);
+  assert.match(hover, /Kept by chrony, not synchronised\. No \\_source\\_\./);
+  assert.match(hover, /Zone: Europe\/Berlin/);
 });
