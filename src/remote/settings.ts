@@ -262,7 +262,8 @@ class NodesReading implements NodesSetting {
     if (checked.success) return checked.output;
     const [issue] = checked.issues;
     const inner = (issue.path ?? []).map((step) => step.key as string | number);
-    this.problem([...path, ...inner], [...inner, wordsOf(issue)].join(': '));
+    const subject = inner.length === 0 ? [] : [`"${shortened(inner.join('.'))}"`];
+    this.problem([...path, ...inner], [...subject, wordsOf(issue)].join(' '));
     return undefined;
   }
 

@@ -43,24 +43,24 @@ test('an empty file is no settings', () => {
 const wrong: readonly [string, string, RegExp][] = [
   ['a syntax error', '{\n"faultline.nodes": [\n{ "name": }\n]}', /^s\.json:3: ValueExpected\.$/],
   ['no list', '{\n"faultline.nodes": {}}', /^s\.json:2: "faultline.nodes" is not a list\.$/],
-  ['no name', '{"faultline.nodes": [\n{"host": "h"}]}', /^s\.json:2: .* entry 1: name: /],
-  ['a wrong type', '{"faultline.nodes": [{"name": "a",\n"logs": "x"}]}', /^s\.json:2: .*logs: /],
+  ['no name', '{"faultline.nodes": [\n{"host": "h"}]}', /^s\.json:2: .* entry 1: "name" is missing/],
+  ['a wrong type', '{"faultline.nodes": [{"name": "a",\n"logs": "x"}]}', /^s\.json:2: .*"logs" is not a list/],
   ['a name twice', '{"faultline.nodes": [{"name": "a"},\n{"name": "a"}]}', /^s\.json:2: .*twice/],
   [
     'an unknown property',
     '{"faultline.nodes": [{"name": "a",\n"tags": []}]}',
-    /^s\.json:2: .*entry 1: tags: is not known here\.$/,
+    /^s\.json:2: .*entry 1: "tags" is not known here\.$/,
   ],
   [
     'neither a node nor a group',
     '{"faultline.nodes": [\n7]}',
     /^s\.json:2: .*entry 1: is neither a node nor a group\.$/,
   ],
-  ['an empty name', '{"faultline.nodes": [{"name": ""}]}', /entry 1: name: is empty/],
+  ['an empty name', '{"faultline.nodes": [{"name": ""}]}', /entry 1: "name" is empty/],
   [
     'a wrong node in a group',
     '{"faultline.nodes": [{"group": "g", "nodes": ["a",\n{"host": "b"}]}]}',
-    /^s\.json:2: .*entry 1, node 2: name: is missing/,
+    /^s\.json:2: .*entry 1, node 2: "name" is missing/,
   ],
   [
     'a range that is none',
@@ -129,7 +129,7 @@ test('what is wrong is one sentence an entry, and the other entries still count'
   assert.deepEqual(
     problems.map(({ message }) => message.replace('"faultline.nodes", ', '')),
     [
-      'entry 1: colour: is not known here',
+      'entry 1: "colour" is not known here',
       'entry 3, node 2: is neither a node nor a group',
       'entry 3, node 3: "x;1" is not a valid host name',
       'entry 3, node 4: "-oProxyCommand=x" is not a valid host name',
