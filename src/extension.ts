@@ -18,6 +18,7 @@ import { combineNodes } from './remote/settings.ts';
 import { planLaunch } from './run/launchPlan.ts';
 import { headOf, type RunRecord } from './run/runRecord.ts';
 import { findRunNear, hasFailed } from './run/runStore.ts';
+import { ClockNotices } from './ui/clockNotices.ts';
 import { CommandLogView } from './ui/commandLogView.ts';
 import { AddNode } from './ui/addNode.ts';
 import { registerCommands } from './ui/commands.ts';
@@ -69,8 +70,11 @@ export function activate(context: vscode.ExtensionContext): void {
   const times = add(new TimeZoneSwitch((name) => zoneOfNode(registry, name)));
   const commandView = new CommandLogView(commandLog, times);
   add(commandView.register());
-  const nodeTree = new NodeTree(registry, context.workspaceState);
+  const nodeTree = new NodeTree(registry, context.workspaceState, (time, node) =>
+    times.formatShort(time, node.name),
+  );
   add(nodeTree.register());
+  add(times.onDidChange(() => nodeTree.refreshHovers()));
   const addNode = new AddNode({
     get nodes() {
       return registry.nodes;
@@ -80,8 +84,10 @@ export function activate(context: vscode.ExtensionContext): void {
     reveal: (node) => nodeTree.reveal(node),
     sshOptions,
   });
+  const clockNotices = new ClockNotices();
   add(
     registry.onDidStepClock(({ node, step }) => {
+      if (!clockNotices.isNew(node.name, step, performance.now())) return;
       const told = describeStep(step, (time) => times.format(time, node.name));
       void vscode.window.showWarningMessage(toDisplay(`${node.name}: ${told}.`, 300));
     }),
