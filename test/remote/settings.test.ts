@@ -43,8 +43,16 @@ test('an empty file is no settings', () => {
 const wrong: readonly [string, string, RegExp][] = [
   ['a syntax error', '{\n"faultline.nodes": [\n{ "name": }\n]}', /^s\.json:3: ValueExpected\.$/],
   ['no list', '{\n"faultline.nodes": {}}', /^s\.json:2: "faultline.nodes" is not a list\.$/],
-  ['no name', '{"faultline.nodes": [\n{"host": "h"}]}', /^s\.json:2: .* entry 1: "name" is missing/],
-  ['a wrong type', '{"faultline.nodes": [{"name": "a",\n"logs": "x"}]}', /^s\.json:2: .*"logs" is not a list/],
+  [
+    'no name',
+    '{"faultline.nodes": [\n{"host": "h"}]}',
+    /^s\.json:2: .* entry 1: "name" is missing/,
+  ],
+  [
+    'a wrong type',
+    '{"faultline.nodes": [{"name": "a",\n"logs": "x"}]}',
+    /^s\.json:2: .*"logs" is not a list/,
+  ],
   ['a name twice', '{"faultline.nodes": [{"name": "a"},\n{"name": "a"}]}', /^s\.json:2: .*twice/],
   [
     'an unknown property',
