@@ -63,6 +63,10 @@ export class MarkdownString {
     this.value += text.replace(/[\\`*_{}[\]()#+\-!~]/g, '\\$&');
     return this;
   }
+  appendCodeblock(text: string, language = ''): this {
+    this.value += `\n\`\`\`${language}\n${text}\n\`\`\`\n`;
+    return this;
+  }
   appendMarkdown(text: string): this {
     this.value += text;
     return this;
@@ -80,16 +84,55 @@ export class FileDecoration {
   }
 }
 
+interface UriParts {
+  readonly scheme: string;
+  readonly authority?: string;
+  readonly path?: string;
+  readonly query?: string;
+  readonly fragment?: string;
+}
+
 export class Uri {
   readonly scheme: string;
+  readonly authority: string;
   readonly path: string;
-  private constructor(scheme: string, path: string) {
-    this.scheme = scheme;
-    this.path = path;
+  readonly query: string;
+  readonly fragment: string;
+  private constructor(parts: UriParts) {
+    this.scheme = parts.scheme;
+    this.authority = parts.authority ?? '';
+    this.path = parts.path ?? '';
+    this.query = parts.query ?? '';
+    this.fragment = parts.fragment ?? '';
   }
-  static from({ scheme, path = '' }: { scheme: string; path?: string }): Uri {
-    return new Uri(scheme, path);
+  static from(parts: UriParts): Uri {
+    return new Uri(parts);
   }
+  with(change: Partial<UriParts>): Uri {
+    return new Uri({ ...this, ...change });
+  }
+  toString(): string {
+    const { scheme, authority, path, query, fragment } = this;
+    return `${scheme}://${authority}${path}?${query}#${fragment}`;
+  }
+}
+
+export const FileType = { Unknown: 0, File: 1, Directory: 2, SymbolicLink: 64 } as const;
+export const FilePermission = { Readonly: 1 } as const;
+export const FileChangeType = { Changed: 1, Created: 2, Deleted: 3 } as const;
+
+export class FileSystemError extends Error {
+  readonly code: string;
+  private constructor(code: string, about: Uri | string) {
+    super(String(about));
+    this.code = code;
+  }
+  static FileNotFound = (about: Uri | string) => new FileSystemError('FileNotFound', about);
+  static NoPermissions = (about: Uri | string) => new FileSystemError('NoPermissions', about);
+  static Unavailable = (about: Uri | string) => new FileSystemError('Unavailable', about);
+  static FileNotADirectory = (about: Uri | string) =>
+    new FileSystemError('FileNotADirectory', about);
+  static FileIsADirectory = (about: Uri | string) => new FileSystemError('FileIsADirectory', about);
 }
 
 export const ProgressLocation = { SourceControl: 1, Window: 10, Notification: 15 } as const;
@@ -204,6 +247,11 @@ class FakeUser {
   readonly executed: (readonly unknown[])[] = [];
   readonly messages: FakeMessage[] = [];
   readonly settings = new Map<string, unknown>();
+  clipboard = '';
+  /** Documents that are open, and providers of their text by scheme. */
+  readonly documents: { readonly uri: Uri }[] = [];
+  readonly providers = new Map<string, unknown>();
+  readonly changedSettings = new EventEmitter<{ affectsConfiguration(key: string): boolean }>();
   readonly decorations: { provideFileDecoration(uri: Uri): unknown }[] = [];
   /** Called with each quick input when it opens, in order. */
   inputs: ((input: FakeQuickInput) => unknown)[] = [];
@@ -215,11 +263,25 @@ class FakeUser {
   pick: (labels: readonly string[]) => string | undefined = () => undefined;
 
   reset(): void {
-    for (const known of [this.views, this.contexts, this.settings]) known.clear();
-    for (const list of [this.executed, this.messages, this.decorations, this.inputs])
+    for (const known of [this.views, this.contexts, this.settings, this.providers]) known.clear();
+    for (const list of [
+      this.executed,
+      this.messages,
+      this.decorations,
+      this.inputs,
+      this.documents,
+    ]) {
       list.length = 0;
+    }
+    this.clipboard = '';
     this.answer = () => undefined;
     this.pick = () => undefined;
+  }
+
+  /** As the user changes a setting. */
+  set(key: string, value: unknown): void {
+    this.settings.set(key, value);
+    this.changedSettings.fire({ affectsConfiguration: (asked) => key.startsWith(asked) });
   }
 
   opened(input: FakeQuickInput): void {
@@ -252,7 +314,26 @@ export const commands = {
   },
 };
 
+export const env = {
+  clipboard: {
+    writeText(text: string): Promise<void> {
+      fake.clipboard = text;
+      return Promise.resolve();
+    },
+  },
+};
+
 export const window = {
+  state: { focused: true },
+  activeTextEditor: undefined,
+  showTextDocument(uri: Uri): Promise<void> {
+    fake.documents.push({ uri });
+    return Promise.resolve();
+  },
+  showOpenDialog(options: unknown): Promise<undefined> {
+    fake.executed.push(['showOpenDialog', options]);
+    return Promise.resolve(undefined);
+  },
   createTreeView(id: string): FakeTreeView {
     const view = new FakeTreeView();
     fake.views.set(id, view);
@@ -301,11 +382,23 @@ export const window = {
 
 export const workspace = {
   isTrusted: true,
+  get textDocuments() {
+    return fake.documents;
+  },
+  onDidChangeConfiguration: fake.changedSettings.event,
+  registerTextDocumentContentProvider(scheme: string, provider: unknown): Disposable {
+    fake.providers.set(scheme, provider);
+    return new Disposable(() => fake.providers.delete(scheme));
+  },
+  registerFileSystemProvider(scheme: string, provider: unknown): Disposable {
+    fake.providers.set(scheme, provider);
+    return new Disposable(() => fake.providers.delete(scheme));
+  },
   getConfiguration: (section: string) => ({
     get: (key: string) => fake.settings.get(`${section}.${key}`),
     inspect: (key: string) => ({ globalValue: fake.settings.get(`${section}.${key}`) }),
     update: (key: string, value: unknown) => {
-      fake.settings.set(`${section}.${key}`, value);
+      fake.set(`${section}.${key}`, value);
       return Promise.resolve();
     },
   }),
