@@ -86,7 +86,11 @@ function withoutBlankLines(text: string): string {
     .join('');
 }
 
+/** Where a block goes: to the end of the file, or before its first Host or Match. */
+export type BlockPlace = 'end' | 'first';
+
 export interface BlockPreview {
+  readonly place: BlockPlace;
   /** How the node would be reached. */
   readonly target: SshTarget;
   /** What other lines of the configuration make of it, as sentences: an earlier line wins. */
@@ -94,8 +98,9 @@ export interface BlockPreview {
 }
 
 /**
- * What the configuration would say about the node with the block at its end. Errors: `ssh.configInvalid` when ssh
- * would refuse the block, `addNode.nameTaken` when the name stands there already.
+ * What the configuration would say about the node with the block in it. It goes to the end, unless lines there are
+ * (such as a `User` under `Host *`) that decide something else: then before them. Errors: `ssh.configInvalid` when
+ * ssh would refuse the block, `addNode.nameTaken` when the name stands there already.
  */
 export async function previewBlock(
   name: string,
@@ -109,16 +114,31 @@ export async function previewBlock(
       hint: 'Choose another name.',
     });
   }
+  const text = await readExisting(file);
+  const look = async (place: BlockPlace): Promise<BlockPreview> => {
+    const target = await resolveIn(name, insertion(text, block, place).after, file, options);
+    return { place, target, surprises: surprisesOf(typed, target) };
+  };
+  const atEnd = await look('end');
+  if (atEnd.surprises.length === 0) return atEnd;
+  const first = await look('first');
+  return first.surprises.length < atEnd.surprises.length ? first : atEnd;
+}
+
+/** Asks about a configuration that is not written yet. */
+async function resolveIn(
+  name: string,
+  text: string,
+  file: string,
+  options: SshConfigOptions,
+): Promise<SshTarget> {
   const dir = await mkdtemp(join(tmpdir(), 'faultline-preview-'));
   try {
     const copy = join(dir, 'config');
-    await writeFile(copy, appended(await readExisting(file), block), { mode: 0o600 });
-    const target = await resolveHost(name, { ...options, configFile: copy }).catch(
-      (error: unknown) => {
-        throw error instanceof UserError ? named(error, copy, file) : error;
-      },
-    );
-    return { target, surprises: surprisesOf(typed, target) };
+    await writeFile(copy, text, { encoding: 'latin1', mode: 0o600 });
+    return await resolveHost(name, { ...options, configFile: copy }).catch((error: unknown) => {
+      throw error instanceof UserError ? named(error, copy, file) : error;
+    });
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
@@ -151,34 +171,54 @@ function surprisesOf(typed: TypedNode, target: SshTarget): string[] {
 }
 
 /**
- * Adds the block to the end of the file; everything before stays byte for byte. The file is replaced in one step, so
- * that nobody ever reads half of it; a link stays a link. A new file is the user's alone (0600).
- * Error: `addNode.cannotWrite`.
+ * Puts the block into the file; everything else stays byte for byte. The file is replaced in one step, so that nobody
+ * ever reads half of it; a link stays a link. A new file is the user's alone (0600). Gives what `removeBlock` takes
+ * away again. Error: `addNode.cannotWrite`.
  */
-export async function appendBlock(file: string, block: string): Promise<void> {
-  await replace(file, (text) => appended(text, block));
+export async function insertBlock(file: string, block: string, place: BlockPlace): Promise<string> {
+  let inserted = '';
+  await replace(file, (text) => {
+    const change = insertion(text, block, place);
+    inserted = change.inserted;
+    return change.after;
+  });
+  return inserted;
 }
 
-/** Takes the block away again. False when the file does not end with it any more: then nothing was changed. */
-export async function removeBlock(file: string, block: string): Promise<boolean> {
+/** False when it does not stand in the file any more, or more than once: then nothing was changed. */
+export async function removeBlock(file: string, inserted: string): Promise<boolean> {
   let isRemoved = false;
   await replace(file, (text) => {
-    const eol = eolOf(text);
-    const ending = inLines(block, eol);
-    if (!text.endsWith(ending)) return text;
+    const at = text.indexOf(inserted);
+    if (at < 0 || text.includes(inserted, at + 1)) return text;
     isRemoved = true;
-    const rest = text.slice(0, -ending.length);
-    // The empty line before it came with it.
-    return rest.endsWith(eol + eol) ? rest.slice(0, -eol.length) : rest;
+    return text.slice(0, at) + text.slice(at + inserted.length);
   });
   return isRemoved;
 }
 
-/** Text as Latin-1, so that no byte of the user's is changed. */
-function appended(text: string, block: string): string {
+/** Text as Latin-1, so that no byte of the user's is changed; with an empty line between the block and others. */
+function insertion(
+  text: string,
+  block: string,
+  place: BlockPlace,
+): { readonly after: string; readonly inserted: string } {
   const eol = eolOf(text);
-  const gap = text === '' ? '' : text.endsWith('\n') ? eol : eol + eol;
-  return text + gap + inLines(block, eol);
+  const lines = inLines(block, eol);
+  const at = place === 'end' ? text.length : firstSection(text);
+  const before = text.slice(0, at);
+  const gap = before === '' ? '' : before.endsWith('\n') ? eol : eol + eol;
+  // Before the first section there is one empty line at most already.
+  const inserted = at === text.length ? gap + lines : lines + eol;
+  return { after: before + inserted + text.slice(at), inserted };
+}
+
+/** Where the first Host or Match begins, with the comment right above it; the end when there is none. */
+function firstSection(text: string): number {
+  const section = /^[ \t]*(?:host|match)[ \t="]/im.exec(text);
+  if (section === null) return text.length;
+  const comment = /(?:^[ \t]*#.*\n)+(?![^])/m.exec(text.slice(0, section.index));
+  return comment?.index ?? section.index;
 }
 
 function eolOf(text: string): string {

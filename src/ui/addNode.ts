@@ -4,8 +4,8 @@ import * as vscode from 'vscode';
 import { describeError, isAbort, UserError } from '../base/errors.ts';
 import { toDisplay } from '../base/displayText.ts';
 import {
-  appendBlock,
   hostBlock,
+  insertBlock,
   missingParts,
   nameProblem,
   previewBlock,
@@ -166,7 +166,7 @@ export class AddNode {
     const file = this.uses.sshOptions().configFile ?? defaultConfigFile();
     const inConfig = {
       label: `$(file) ${file}`,
-      detail: 'A Host block at its end: ssh and other tools know the node, too.',
+      detail: 'A Host block: ssh and other tools know the node, too.',
       value: 'config' as const,
     };
     const inSettings = {
@@ -191,17 +191,24 @@ export class AddNode {
     const isAlias = (await listHosts(file)).includes(typed.host);
     const alias = isAlias ? await resolveHost(typed.host, options) : undefined;
     const block = hostBlock(name, typed, alias);
-    const { surprises } = await previewBlock(name, block, typed, file, options);
+    const { place, surprises } = await previewBlock(name, block, typed, file, options);
     const programs = programsOf(typed).map((program) => `This runs on your machine: ${program}`);
+    const where =
+      place === 'end'
+        ? []
+        : ['It goes before the other hosts, since a line for all of them would decide otherwise.'];
     const add = 'Add';
     const choice = await vscode.window.showInformationMessage(
       `Add this to ${toDisplay(file, 200)}?`,
-      { modal: true, detail: [block, ...programs, ...surprises].map(displayLines).join('\n') },
+      {
+        modal: true,
+        detail: [block, ...where, ...programs, ...surprises].map(displayLines).join('\n'),
+      },
       add,
     );
     if (choice !== add) return goBack;
-    await appendBlock(file, block);
-    return { undo: () => removeBlock(file, block) };
+    const inserted = await insertBlock(file, block, place);
+    return { undo: () => removeBlock(file, inserted) };
   }
 
   /** Why the node cannot be reached; undefined when it can, or when the user does not want to know. */

@@ -43,7 +43,7 @@ export function parseFilter(text: string): NodeFilter | undefined {
     states: [] as StateKind[],
   };
   for (const [, kind = '', quoted, plain = ''] of text.matchAll(
-    /(?:(label|group|state):)?(?:"([^"]*)"?|([^\s"]+))/gi,
+    /(?:(label|group|state):)?(?:"([^"]*)"?|([^\s"]+)|(?<=:))/gi,
   )) {
     const value = (quoted ?? plain).toLowerCase();
     if (value === '') continue;

@@ -299,7 +299,10 @@ export class NodeTree implements vscode.TreeDataProvider<NodeRow> {
     const isCollapsed = this.collapsed.has(group.id);
     const title = toDisplay(group.title, 100);
     const item = new vscode.TreeItem(title, isCollapsed ? Collapsed : Expanded);
-    const counts = describeCounts(group.nodes.map((node) => this.source.state(node).kind));
+    const counts =
+      this.grouping === 'state'
+        ? `${group.nodes.length} ${group.nodes.length === 1 ? 'node' : 'nodes'}`
+        : describeCounts(group.nodes.map((node) => this.source.state(node).kind));
     item.id = group.id;
     item.description = counts;
     item.iconPath = new vscode.ThemeIcon('server-environment');

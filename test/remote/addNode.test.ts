@@ -15,8 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import {
-  appendBlock,
   hostBlock,
+  insertBlock,
   missingParts,
   nameProblem,
   previewBlock,
@@ -90,7 +90,7 @@ test('the block means what was typed, as ssh reads it', async () => {
   await inFolder(async (dir) => {
     const file = join(dir, 'config');
     const typed = parseSshCommandLine('ssh -p 2222 -i "/a b" me@10.0.0.7 -J b1,b2');
-    await appendBlock(file, hostBlock('web', typed));
+    await insertBlock(file, hostBlock('web', typed), 'end');
     const { host, port, user, identityFiles, proxyJump } = await resolveHost('web', {
       configFile: file,
     });
@@ -122,11 +122,10 @@ for (const [title, before, after] of files) {
         await mkdir(join(dir, 'sub'));
         await writeFile(file, before, 'latin1');
       }
-      await appendBlock(file, 'Host a\n');
+      const inserted = await insertBlock(file, 'Host a\n', 'end');
       assert.equal(await readFile(file, 'latin1'), after);
-      assert.equal(await removeBlock(file, 'Host a\n'), true);
-      const isOpen = before !== '' && !before.endsWith('\n');
-      assert.equal(await readFile(file, 'latin1'), isOpen ? `${before}\n` : before);
+      assert.equal(await removeBlock(file, inserted), true);
+      assert.equal(await readFile(file, 'latin1'), before);
       assert.deepEqual(await readdir(join(dir, 'sub')), ['config']);
     });
   });
@@ -135,30 +134,52 @@ for (const [title, before, after] of files) {
 test('a new file and its folder are the user’s alone, an old one keeps its rights, a link stays one', async () => {
   await inFolder(async (dir) => {
     const file = join(dir, 'ssh', 'config');
-    await appendBlock(file, 'Host a\n');
+    await insertBlock(file, 'Host a\n', 'end');
     assert.equal((await stat(file)).mode & 0o777, 0o600);
     assert.equal((await stat(join(dir, 'ssh'))).mode & 0o777, 0o700);
     await chmod(file, 0o640);
     const link = join(dir, 'link');
     await symlink(file, link);
-    await appendBlock(link, 'Host b\n');
+    await insertBlock(link, 'Host b\n', 'end');
     assert.equal((await stat(file)).mode & 0o777, 0o640);
     assert.ok((await lstat(link)).isSymbolicLink());
     assert.equal(await readFile(file, 'utf8'), 'Host a\n\nHost b\n');
   });
 });
 
-test('a block that others have written behind is left alone', async () => {
+const sections: readonly [string, string][] = [
+  ['Port 1\n\n# all\n# of them\nHost *\n', 'Port 1\n\nHost a\n\n# all\n# of them\nHost *\n'],
+  ['# top\n\nPort 1\nHost *\n', '# top\n\nPort 1\nHost a\n\nHost *\n'],
+  ['Host b\n', 'Host a\n\nHost b\n'],
+  ['Port 1\n\tmatch all\n', 'Port 1\nHost a\n\n\tmatch all\n'],
+  ['HostName x\n', 'HostName x\n\nHost a\n'],
+];
+for (const [before, after] of sections) {
+  test(`a block before the first section of ${JSON.stringify(before)}`, async () => {
+    await inFolder(async (dir) => {
+      const file = join(dir, 'config');
+      await writeFile(file, before);
+      const inserted = await insertBlock(file, 'Host a\n', 'first');
+      assert.equal(await readFile(file, 'utf8'), after);
+      assert.equal(await removeBlock(file, inserted), true);
+      assert.equal(await readFile(file, 'utf8'), before);
+    });
+  });
+}
+
+test('a block that others have changed, or that stands there twice, is left alone', async () => {
   await inFolder(async (dir) => {
     const file = join(dir, 'config');
-    await writeFile(file, 'Host a\nHost b\n');
-    assert.equal(await removeBlock(file, 'Host a\n'), false);
-    assert.equal(await readFile(file, 'utf8'), 'Host a\nHost b\n');
+    for (const text of ['Host a b\n', 'Host a\n\nHost a\n']) {
+      await writeFile(file, text);
+      assert.equal(await removeBlock(file, 'Host a\n'), false);
+      assert.equal(await readFile(file, 'utf8'), text);
+    }
   });
 });
 
 test('a file that cannot be written is one sentence', async () => {
-  await assert.rejects(appendBlock('/dev/null/config', 'Host a\n'), {
+  await assert.rejects(insertBlock('/dev/null/config', 'Host a\n', 'end'), {
     code: 'addNode.cannotWrite',
   });
 });
@@ -166,22 +187,27 @@ test('a file that cannot be written is one sentence', async () => {
 test('before anything is written it is told what the block would mean', async () => {
   await inFolder(async (dir) => {
     const file = join(dir, 'config');
-    await writeFile(file, 'Host old\nHost *\n  User deploy\n  Port 22\n');
     const options = { configFile: file };
     const typed = parseSshCommandLine('me@10.0.0.7:2222');
-    const preview = await previewBlock('new', hostBlock('new', typed), typed, file, options);
-    assert.equal(preview.target.host, '10.0.0.7');
-    assert.deepEqual(preview.surprises, [
-      'An earlier line of the configuration decides the user: deploy instead of me.',
+    const preview = (name: string, block = hostBlock(name, typed)): Promise<unknown[]> =>
+      previewBlock(name, block, typed, file, options).then(({ place, target, surprises }) => [
+        place,
+        `${target.user}@${target.host}:${target.port}`,
+        ...surprises,
+      ]);
+    assert.deepEqual(await preview('new'), ['end', 'me@10.0.0.7:2222']);
+    await writeFile(file, 'Host old\nHost *\n  User deploy\n');
+    assert.deepEqual(await preview('new'), ['first', 'me@10.0.0.7:2222']);
+    const text = 'Port 22\nHost old\nHost *\n  User deploy\n';
+    await writeFile(file, text);
+    assert.deepEqual(await preview('new'), [
+      'first',
+      'me@10.0.0.7:22',
       'An earlier line of the configuration decides the port: 22 instead of 2222.',
     ]);
-    await assert.rejects(previewBlock('old', 'Host old\n', typed, file, options), {
-      code: 'addNode.nameTaken',
-    });
-    await assert.rejects(previewBlock('new', 'Host new\n  Port x\n', typed, file, options), {
-      code: 'ssh.configInvalid',
-    });
-    assert.equal(await readFile(file, 'utf8'), 'Host old\nHost *\n  User deploy\n  Port 22\n');
+    await assert.rejects(preview('old'), { code: 'addNode.nameTaken' });
+    await assert.rejects(preview('new', 'Host new\n  Port x\n'), { code: 'ssh.configInvalid' });
+    assert.equal(await readFile(file, 'utf8'), text);
   });
 });
 

@@ -46,11 +46,16 @@ const filters: readonly [string, readonly string[]][] = [
   ['group:web label:blue', ['web-1']],
   ['prod', ['web-1', 'db']],
   ['.*', []],
+  ['web label:', ['web-1', 'web-2']],
+  ['label: web', ['web-1', 'web-2']],
+  ['state:', ['web-1', 'web-2', 'db', 'lone']],
 ];
 for (const [text, expected] of filters) {
   test(`filter ${text}`, () => {
-    const filter = parseFilter(text)!;
-    const found = nodes.filter((each) => matchesFilter(each, stateOf(each), filter));
+    const filter = parseFilter(text);
+    const found = nodes.filter(
+      (each) => filter === undefined || matchesFilter(each, stateOf(each), filter),
+    );
     assert.deepEqual(
       found.map(({ name }) => name),
       expected,

@@ -220,9 +220,9 @@ test('the grouping is chosen, kept, and known to menus', async () => {
   fake.pick = (labels) => labels.find((label) => label === 'By State');
   await tree.commands()['groupNodes']!();
   assert.deepEqual(refreshed, ['all']);
-  assert.deepEqual(drawn(tree), ['not connected | 0 of 2 ready', '  a', '  b']);
+  assert.deepEqual(drawn(tree), ['not connected | 2 nodes', '  a', '  b']);
   assert.equal(fake.contexts.get('faultline.nodes.grouping'), 'state');
-  assert.equal(drawn(show(source, memory).tree)[0], 'not connected | 0 of 2 ready');
+  assert.equal(drawn(show(source, memory).tree)[0], 'not connected | 2 nodes');
 });
 
 test('a filter is typed, seen at once, said above the nodes, and cleared', async () => {
