@@ -4,7 +4,7 @@
 import * as vscode from 'vscode';
 import { toDisplay } from '../base/displayText.ts';
 import { describeError, UserError } from '../base/errors.ts';
-import { FileWatch } from '../remote/fileWatch.ts';
+import { FileWatch, type FileWatchOptions } from '../remote/fileWatch.ts';
 import {
   homeDirectory,
   listDirectory,
@@ -34,6 +34,9 @@ const endBytes = 4 << 20;
 const endQuery = 'end';
 const openTheEnd = 'Open Its End';
 
+/** How often watched files are looked at. */
+type WatchPace = Pick<FileWatchOptions, 'minIntervalMs' | 'maxIntervalMs'>;
+
 export class NodeFiles implements vscode.FileSystemProvider {
   private readonly access: FileNodes;
   private readonly changed = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
@@ -45,7 +48,7 @@ export class NodeFiles implements vscode.FileSystemProvider {
 
   readonly onDidChangeFile = this.changed.event;
 
-  constructor(access: FileNodes) {
+  constructor(access: FileNodes, pace: WatchPace = {}) {
     this.access = access;
     this.watcher = new FileWatch({
       shellNow: (name) => {
@@ -53,6 +56,7 @@ export class NodeFiles implements vscode.FileSystemProvider {
         return node === undefined ? undefined : this.access.shellNow(node);
       },
       isActive: () => vscode.window.state.focused,
+      ...pace,
     });
   }
 

@@ -326,8 +326,8 @@ export const env = {
 export const window = {
   state: { focused: true },
   activeTextEditor: undefined,
-  showTextDocument(uri: Uri): Promise<void> {
-    fake.documents.push({ uri });
+  showTextDocument(shown: Uri | { readonly uri: Uri }): Promise<void> {
+    fake.documents.push('uri' in shown ? shown : { uri: shown });
     return Promise.resolve();
   },
   showOpenDialog(options: unknown): Promise<undefined> {
@@ -380,12 +380,23 @@ export const window = {
   },
 };
 
+export const languages = {
+  registerCodeLensProvider: () => new Disposable(() => undefined),
+  registerHoverProvider: () => new Disposable(() => undefined),
+  registerFoldingRangeProvider: () => new Disposable(() => undefined),
+  registerDocumentLinkProvider: () => new Disposable(() => undefined),
+};
+
 export const workspace = {
   isTrusted: true,
   get textDocuments() {
     return fake.documents;
   },
   onDidChangeConfiguration: fake.changedSettings.event,
+  onDidOpenTextDocument: () => new Disposable(() => undefined),
+  openTextDocument(uri: Uri): Promise<{ readonly uri: Uri }> {
+    return Promise.resolve({ uri });
+  },
   registerTextDocumentContentProvider(scheme: string, provider: unknown): Disposable {
     fake.providers.set(scheme, provider);
     return new Disposable(() => fake.providers.delete(scheme));
