@@ -14,6 +14,8 @@ export interface RemoteCommand {
   readonly args?: readonly (string | Uint8Array)[];
   /** What it is for, in a few words, as the log of commands calls it. Not sent. */
   readonly title?: string;
+  /** The text of a program that is sent on stdin first, by whoever starts it: also for the log only. */
+  readonly program?: string;
 }
 
 export interface StartOptions {
