@@ -148,7 +148,7 @@ async function readTarget(
           { path: defaultConfigFile(), isUsers: true, checkOwner: true },
           { path: systemConfigFile(), isUsers: false, checkOwner: false },
         ]
-      : [{ path: configFile, isUsers: true, checkOwner: false }];
+      : [{ path: configFile, isUsers: true, checkOwner: false, mustExist: true }];
   const { values, unsupported } = await readHostOptions(destination, files);
   const missing =
     sshPath === undefined ? [] : [`the program ${sshPath}, which was not found or cannot run`];

@@ -38,6 +38,8 @@ export interface ConfigFile {
   readonly isUsers: boolean;
   /** Whether a file that others may write is refused, as ssh does for its own default. */
   readonly checkOwner: boolean;
+  /** A file that was named, unlike one that ssh looks for by itself. */
+  readonly mustExist?: boolean;
 }
 
 /** No configuration has this many files; a glob that went wrong has. */
@@ -183,11 +185,16 @@ class Reading {
   }
 
   private async read(context: Context): Promise<void> {
-    const { path, checkOwner } = context.file;
+    const { path, checkOwner, mustExist } = context.file;
     if (++this.filesRead > maxFiles) {
       throw invalidLine({ file: path, line: 1 }, `it is one of more than ${maxFiles} files`);
     }
     const about = await stat(path).catch(() => undefined);
+    if (about === undefined && mustExist === true) {
+      throw new UserError('ssh.configInvalid', `There is no ssh configuration ${path}.`, {
+        hint: 'Check the setting faultline.ssh.configFile.',
+      });
+    }
     if (about?.isDirectory() === true) return;
     if (about !== undefined && checkOwner) refuseOthers(path, about);
     for (const line of await readConfigLines(path)) await this.apply(line, context);

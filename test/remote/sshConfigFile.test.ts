@@ -93,6 +93,14 @@ test('what is included from a block that does not apply does not apply', async (
   assert.equal(target.port, 7);
 });
 
+test('a configuration that was named and is not there is said', async () => {
+  for (const sshPath of ['ssh', '/nonexistent/ssh']) {
+    await assert.rejects(resolveHost('web', { configFile: '/nonexistent/config', sshPath }), {
+      code: 'ssh.configInvalid',
+    });
+  }
+});
+
 test('files that include each other in a circle are one sentence', async () => {
   await assert.rejects(
     resolveWith({ config: 'Include DIR/more\n', more: 'Include DIR/config DIR/config\n' }),
