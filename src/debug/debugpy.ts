@@ -44,7 +44,11 @@ export async function findDebugpy(
   signal?: AbortSignal,
 ): Promise<Debugpy> {
   const args = [probe, ...new Set(interpreters)];
-  const { stdout, exitCode } = await shell.exec({ script: probeScript, args }, {}, signal);
+  const { stdout, exitCode } = await shell.exec(
+    { title: 'Look for debugpy', script: probeScript, args },
+    {},
+    signal,
+  );
   const found = exitCode === 0 ? parseProbe(stdout.toString('utf8')) : undefined;
   if (found !== undefined) return found;
   throw new UserError('debug.noDebugpy', `${node} has no debugpy, the debugger for Python.`, {
@@ -132,7 +136,11 @@ async function readFirstLine(
 ): Promise<{ readonly firstLine: string; readonly path: string }> {
   const path = plan.env['PATH'];
   const args = [plan.argv[0] ?? '', plan.cwd ?? '', typeof path === 'string' ? path : ''];
-  const { stdout, exitCode } = await shell.exec({ script: firstLineScript, args }, {}, signal);
+  const { stdout, exitCode } = await shell.exec(
+    { title: 'Read the first line of a program', script: firstLineScript, args },
+    {},
+    signal,
+  );
   if (exitCode !== 0) return { firstLine: '', path: '' };
   const lines = stdout.toString('utf8').split('\n');
   return { firstLine: lines[0] ?? '', path: lines.slice(1).join('\n').replace(/^\n/, '') };
@@ -195,7 +203,11 @@ export async function checkInterpreter(
   signal?: AbortSignal,
 ): Promise<void> {
   const args = [...interpreterCommand(program, debugpy), debugpy.directory, '--version'];
-  const { stdout, exitCode } = await shell.exec({ script: checkScript, args }, {}, signal);
+  const { stdout, exitCode } = await shell.exec(
+    { title: 'Check debugpy', script: checkScript, args },
+    {},
+    signal,
+  );
   if (exitCode !== 1) return;
   const words = toDisplay(stdout.toString('utf8').trim(), 300) || 'it cannot load debugpy';
   throw new UserError('debug.unusable', `${toDisplay(program.python, 200)} says: ${words}.`);

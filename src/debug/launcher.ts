@@ -55,7 +55,7 @@ export async function launch(
   { mode, python, node, onNote }: LaunchOptions,
   signal?: AbortSignal,
 ): Promise<LaunchedProgram> {
-  const launcher = pythonProgram('python/launch.py', { python });
+  const launcher = pythonProgram('python/launch.py', { python, title: 'Start a program' });
   const process = await shell.start(launcher.command, {}, signal);
   process.stdin.on('error', () => {
     // A launcher that has ended says why on stderr.

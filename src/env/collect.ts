@@ -73,6 +73,7 @@ export async function takeSnapshot(
   const word = randomBytes(8).toString('hex');
   const program = await shell.start(
     {
+      title: 'Take a snapshot of the environment',
       script: probeSource('sh/facts.sh'),
       args: [
         word,

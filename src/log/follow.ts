@@ -81,7 +81,7 @@ async function followByProbe(
   target: FollowTarget,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const probe = pythonProgram('python/follower.py');
+  const probe = pythonProgram('python/follower.py', { title: 'Follow logs' });
   const program = await shell.start(probe.command, {}, signal);
   program.stdin.on('error', () => {
     // The program may end without reading its input; its exit says what happened.
@@ -230,6 +230,7 @@ async function followByTail(
   signal: AbortSignal,
 ): Promise<void> {
   const command = {
+    title: 'Follow logs without Python',
     script: probeSource('sh/logTail.sh'),
     args: [String(tailedFiles), ...target.node.logs],
   };

@@ -175,6 +175,7 @@ export function searchCommand(
       ? ''
       : String(Math.max(0, Math.ceil((now - query.since) / 60_000)) + 1);
   return {
+    title: 'Search logs',
     script: probeSource('sh/logSearch.sh'),
     args: [
       wanted.join('\n'),

@@ -31,6 +31,8 @@ export interface PythonOptions {
   /** Options of the interpreter, e.g. `-I`. Default: `-I -S`, as the probes need no packages. */
   readonly flags?: readonly string[];
   readonly args?: readonly (string | Uint8Array)[];
+  /** What it is for, in a few words. Default: the file's name. */
+  readonly title?: string;
 }
 
 /** Exit code 127 with nothing on stdout means: no such interpreter on the node. */
@@ -38,6 +40,8 @@ export function pythonProgram(file: string, options: PythonOptions = {}): Python
   const text = Buffer.from(probeSource(file), 'utf8');
   return {
     command: {
+      title: options.title ?? file,
+      program: text.toString('utf8'),
       script: 'exec "$@"',
       args: [
         options.python ?? 'python3',

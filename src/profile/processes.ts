@@ -47,7 +47,11 @@ export async function listProcesses(
   shell: Shell,
   signal?: AbortSignal,
 ): Promise<readonly NodeProcess[]> {
-  const result = await shell.exec({ script: listScript }, { maxOutputBytes: 16 << 20 }, signal);
+  const result = await shell.exec(
+    { title: 'List processes', script: listScript },
+    { maxOutputBytes: 16 << 20 },
+    signal,
+  );
   const processes = parseProcesses(result.stdout.toString('utf8'));
   if (processes.length === 0) {
     throw new UserError('profile.noProcesses', 'The node did not list its processes.', {
@@ -201,7 +205,7 @@ export async function readProcessFacts(
   signal?: AbortSignal,
 ): Promise<ProcessFacts> {
   const result = await shell.exec(
-    { script: factsScript, args: [String(pid)] },
+    { title: 'Look at a process', script: factsScript, args: [String(pid)] },
     { maxOutputBytes: 4 << 20 },
     signal,
   );

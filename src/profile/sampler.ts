@@ -121,7 +121,10 @@ async function sampleWithProbe(attempt: Attempt): Promise<Profile> {
   const { shell, target, signal } = attempt;
   const { pid, seconds, rateHz } = target;
   const startedAt = Date.now();
-  const program = pythonProgram('python/sampler.py', { python: `/proc/${pid}/exe` });
+  const program = pythonProgram('python/sampler.py', {
+    python: `/proc/${pid}/exe`,
+    title: 'Sample a process',
+  });
   const sampler = await shell.start(program.command, {}, signal);
   try {
     const stderr = readTail(sampler.stderr, maxErrorBytes);
@@ -261,7 +264,11 @@ async function sampleWithPySpy(attempt: Attempt, reason: string): Promise<Profil
   const stopTicking = tick(seconds * 1000, attempt.options, startedAt);
   try {
     const args = [String(target.pid), String(seconds), String(rateHz)];
-    const pySpy = await shell.start({ script: pySpyScript, args }, { guard: true }, signal);
+    const pySpy = await shell.start(
+      { title: 'Sample with py-spy', script: pySpyScript, args },
+      { guard: true },
+      signal,
+    );
     const output = await finish(pySpy, target, signal);
     if (output.exitCode !== 0) {
       const said = toDisplay(output.stderr.trim().split('\n', 1)[0] ?? '', 300);

@@ -23,6 +23,8 @@ export interface CommandEntry {
   readonly script: string;
   /** `$1`, `$2` …: bytes that are no text as `\xNN`, secrets masked, very long ones cut. Hostile. */
   readonly args: readonly string[];
+  /** The text of a program that it is sent on stdin first; empty for most. */
+  readonly program: string;
   /** By our clock. */
   readonly startedAt: EpochMs;
   /** Undefined while it runs. */
@@ -108,6 +110,7 @@ export class CommandLog implements Disposable {
       kind,
       title: titleOf(kind, command),
       script: this.texts.take(command?.script ?? ''),
+      program: this.texts.take(command?.program ?? ''),
       args: this.redact((command?.args ?? []).map(showArg)).map((arg) => this.texts.take(arg)),
       startedAt: Date.now(),
       durationMs: undefined,
@@ -224,8 +227,8 @@ export class CommandLog implements Disposable {
     }
   }
 
-  private release({ script, args }: CommandEntry): void {
-    for (const text of [script, ...args]) this.texts.release(text);
+  private release({ script, program, args }: CommandEntry): void {
+    for (const text of [script, program, ...args]) this.texts.release(text);
   }
 
   private changedSoon(): void {

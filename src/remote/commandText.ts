@@ -39,7 +39,7 @@ export function commandDocument(
   entry: CommandEntry,
   showTime: (time: EpochMs) => string = (time) => formatTime(time, 'utc'),
 ): string {
-  const { title, node, kind, script, args } = entry;
+  const { title, node, kind, script, args, program } = entry;
   const head = [
     `${title}`,
     `on ${toDisplay(node, 200)}, begun ${showTime(entry.startedAt)}`,
@@ -54,11 +54,19 @@ export function commandDocument(
         ]),
   ];
   const parts = [head.map((line) => `# ${line}`).join('\n')];
-  if (script !== '') parts.push(toDisplayLines(script.replace(/^\n+|\n+$/g, '')));
+  if (script !== '') parts.push(withoutEdges(script));
   if (args.length > 0) {
     parts.push(args.map((arg, index) => argumentLines(index + 1, arg)).join('\n'));
   }
+  if (program !== '') {
+    parts.push('# It is sent this program on its input:', withoutEdges(program));
+  }
   return `${parts.join('\n\n')}\n`;
+}
+
+/** Without the empty lines around it. */
+function withoutEdges(text: string): string {
+  return toDisplayLines(text.replace(/^\n+|\n+$/g, ''));
 }
 
 /** As comments, so that no argument can be taken for a part of the program. */
@@ -105,6 +113,7 @@ export function commandToJson(entry: CommandEntry): Readonly<Record<string, unkn
     title: entry.title,
     script: entry.script,
     args: entry.args,
+    program: entry.program === '' ? null : entry.program,
     startedAt: formatIso(entry.startedAt),
     durationMs: entry.durationMs === undefined ? null : Math.round(entry.durationMs * 1000) / 1000,
     bytesSent: entry.bytesSent,

@@ -66,7 +66,7 @@ export async function readCurrentFacts(
   record: RunRecord,
   signal?: AbortSignal,
 ): Promise<CurrentFacts> {
-  const program = pythonProgram('python/current.py');
+  const program = pythonProgram('python/current.py', { title: 'Compare a run with now' });
   const question = JSON.stringify({
     cwd: record.cwd.logical,
     argv0: record.argv[0] ?? '',

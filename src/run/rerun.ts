@@ -50,6 +50,7 @@ export async function runRecorded(
   signal?: AbortSignal,
 ): Promise<FinishedRun> {
   const program = pythonProgram('python/launch.py', {
+    title: 'Run a program under the recorder',
     ...(options.python === undefined ? {} : { python: options.python }),
   });
   const process = await shell.start(program.command, {}, signal);

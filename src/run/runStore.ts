@@ -130,7 +130,7 @@ async function askRecorder(
   args: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const program = pythonProgram(recorder, { args });
+  const program = pythonProgram(recorder, { args, title: 'Read recorded runs' });
   const answer = await shell.exec(program.command, { stdin: program.input }, signal);
   if (answer.exitCode === 0) return answer.stdout.toString('utf8');
   if (answer.exitCode === 127 || answer.exitCode === 126) {

@@ -17,6 +17,7 @@ const entry: CommandEntry = {
   title: 'List a directory',
   script: '\ncd -- "$1"\nls\n',
   args: ['/srv/\u001b]52;c;eA==\u0007x', 'two\nlines; rm -rf /'],
+  program: '',
   startedAt: Date.UTC(2026, 10, 22, 10, 0, 0, 123),
   durationMs: 12.34,
   bytesSent: 1229,
@@ -42,6 +43,11 @@ test('a document holds the literal text, and arguments as comments that can do n
       '',
     ].join('\n'),
   );
+});
+
+test('a program that is sent on the input is there too, word by word', () => {
+  const text = commandDocument({ ...entry, program: 'import sys\nprint(1)\n' });
+  assert.match(text, /\n\n# It is sent this program on its input:\n\nimport sys\nprint\(1\)\n$/);
 });
 
 test('a terminal says that what happens in it is not kept', () => {
@@ -109,6 +115,7 @@ test('JSON has null where nothing is known', () => {
     title: 'List a directory',
     script: entry.script,
     args: entry.args,
+    program: null,
     startedAt: '2026-11-22T10:00:00.123Z',
     durationMs: null,
     bytesSent: 1229,
