@@ -445,7 +445,7 @@ function describeState(state: NodeState, node: Node): string {
     case 'ready':
       return state.clock === undefined ? 'ready' : shortClock(state.clock);
     case 'waiting':
-      return `connection lost · again ${formatWait(state.retryAt - Date.now())}`;
+      return `lost · again ${formatWait(state.retryAt - Date.now())}`;
     case 'failed':
       return toDisplay(state.failure.message, 200);
   }

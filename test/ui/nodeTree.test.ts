@@ -120,10 +120,10 @@ const states: readonly [NodeState, string, string, string, string][] = [
   [{ kind: 'ready', clock: undefined }, 'ready', 'vm-active', 'node.ready', 'a, ready, ready'],
   [
     { kind: 'waiting', failure, retryAt: 1_012_000, attempts: 2 },
-    'connection lost · again in 12 s',
+    'lost · again in 12 s',
     'watch',
     'node.waiting',
-    'a, waiting, connection lost · again in 12 s',
+    'a, waiting, lost · again in 12 s',
   ],
   [{ kind: 'failed', failure }, 'It refused.', 'error', 'node.failed', 'a, failed, It refused.'],
 ];
@@ -327,12 +327,12 @@ test('seconds are counted down while a node waits and somebody can see it, and o
   source.set('a', { kind: 'waiting', failure, retryAt: Date.now() + 3000, attempts: 0 });
   mock.timers.tick(100);
   const description = (): unknown => item(tree, source.nodes[0]!)['description'];
-  assert.equal(description(), 'connection lost · again in 3 s');
+  assert.equal(description(), 'lost · again in 3 s');
   mock.timers.tick(1000);
-  assert.equal(description(), 'connection lost · again in 2 s');
+  assert.equal(description(), 'lost · again in 2 s');
   assert.deepEqual(refreshed, ['a', 'a']);
   mock.timers.tick(5000);
-  assert.equal(description(), 'connection lost · again now');
+  assert.equal(description(), 'lost · again now');
   view.visible = false;
   view.visibility.fire({ visible: false });
   refreshed.length = 0;
