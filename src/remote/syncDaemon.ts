@@ -54,10 +54,8 @@ if [ -n "$TZ" ]; then printf '%s\\n' "$TZ"; else
   readlink /etc/localtime 2>/dev/null || head -c 200 /etc/timezone 2>/dev/null
 fi
 section processes
-for f in /proc/[0-9]*/comm; do
-  read -r name 2>/dev/null <"$f" || continue
-  case $name in chronyd|ntpd|openntpd|systemd-timesyn) echo "$name";; esac
-done
+running=$(cat /proc/[0-9]*/comm 2>/dev/null | grep -xE 'chronyd|ntpd|openntpd|systemd-timesyn' | sort -u)
+echo "$running"
 [ -r /proc/1/comm ] || echo hidden
 section chrony
 if command -v chronyc >/dev/null 2>&1; then limited chronyc -n tracking; fi
@@ -66,7 +64,7 @@ if command -v ntpq >/dev/null 2>&1; then limited ntpq -c rv; fi
 section openntpd
 if command -v ntpctl >/dev/null 2>&1; then limited ntpctl -s status; fi
 section timesyncd
-case $(cat /proc/[0-9]*/comm 2>/dev/null) in *systemd-timesyn*)
+case $running in *systemd-timesyn*)
   limited timedatectl timesync-status
   [ -e /run/systemd/timesync/synchronized ] && echo 'Faultline: synchronized';;
 esac
