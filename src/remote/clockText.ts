@@ -12,9 +12,13 @@ export function formatOffset(clock: Pick<ClockOffset, 'offsetMs' | 'errorMs'>): 
   return `${signed(clock.offsetMs)} ± ${formatDuration(clock.errorMs)}`;
 }
 
-/** `clock +3.50 s ± 0.2 ms`, and what is wrong with it. */
+/**
+ * `clock +3.50 s ± 0.2 ms`, and whether a daemon tries in vain to keep it right. That there is none is in the hover
+ * only: many a container and virtual machine has none, and a right clock.
+ */
 export function shortClock(clock: ToldClock): string {
-  const isLoose = clock.facts?.sync.synchronised === false;
+  const { sync } = clock.facts ?? {};
+  const isLoose = sync?.synchronised === false && sync.kind !== 'none' && sync.kind !== 'unknown';
   return `clock ${formatOffset(clock)}${isLoose ? ', not synchronised' : ''}`;
 }
 

@@ -50,6 +50,8 @@ test('a list says what is wrong in a word', () => {
   const sync = { ...clock.facts!.sync, synchronised: false };
   const loose = { ...clock, facts: { ...clock.facts!, sync } };
   assert.equal(shortClock(loose), 'clock +3.50 s ± 0.2 ms, not synchronised');
+  const none = { ...clock, facts: { ...clock.facts!, sync: { ...sync, kind: 'none' as const } } };
+  assert.equal(shortClock(none), 'clock +3.50 s ± 0.2 ms');
 });
 
 test('every keeper has words, also nobody', () => {
