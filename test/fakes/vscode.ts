@@ -247,6 +247,8 @@ class FakeUser {
   readonly executed: (readonly unknown[])[] = [];
   readonly messages: FakeMessage[] = [];
   readonly settings = new Map<string, unknown>();
+  /** Seen by `inspect` only. */
+  readonly workspaceSettings = new Map<string, unknown>();
   clipboard = '';
   /** Documents that are open, and providers of their text by scheme. */
   readonly documents: { readonly uri: Uri }[] = [];
@@ -263,7 +265,8 @@ class FakeUser {
   pick: (labels: readonly string[]) => string | undefined = () => undefined;
 
   reset(): void {
-    for (const known of [this.views, this.contexts, this.settings, this.providers]) known.clear();
+    const maps = [this.views, this.contexts, this.settings, this.workspaceSettings, this.providers];
+    for (const known of maps) known.clear();
     for (const list of [
       this.executed,
       this.messages,
@@ -407,7 +410,10 @@ export const workspace = {
   },
   getConfiguration: (section: string) => ({
     get: (key: string) => fake.settings.get(`${section}.${key}`),
-    inspect: (key: string) => ({ globalValue: fake.settings.get(`${section}.${key}`) }),
+    inspect: (key: string) => ({
+      globalValue: fake.settings.get(`${section}.${key}`),
+      workspaceValue: fake.workspaceSettings.get(`${section}.${key}`),
+    }),
     update: (key: string, value: unknown) => {
       fake.set(`${section}.${key}`, value);
       return Promise.resolve();
