@@ -1,11 +1,18 @@
 // The ways to log in, one at a time, in OpenSSH's order: keys of the agent, key files, questions to the user.
 // Knows nothing of a transport's library: keys are opaque, and the transport says what the node answered.
 
-import { readFile } from 'node:fs/promises';
 import { toDisplay } from '../base/displayText.ts';
 import { UserError } from '../base/errors.ts';
+import {
+  readKeyFiles,
+  unlockKeyFile,
+  type KeyFile,
+  type KeyReader,
+  type SigningKey,
+} from './keyFile.ts';
 import type { LoginPrompts } from './loginPrompts.ts';
 import type { SshTarget } from './sshConfig.ts';
+import { loginCancelled, tooManyQuestions } from './sshFailures.ts';
 
 /** A key that can sign, perhaps after a question or a touch. */
 export interface LoginKey {
@@ -17,23 +24,9 @@ export interface LoginKey {
   sign(data: Buffer, hash: string | undefined): Promise<Buffer>;
 }
 
-/** What a key file holds, as the transport's library reads it. */
-export type ParsedKeyFile =
-  | { readonly kind: 'key'; readonly key: SigningKey }
-  | { readonly kind: 'locked' }
-  | { readonly kind: 'unusable'; readonly reason: string };
-
-export interface SigningKey {
-  readonly publicBlob: Buffer;
-  sign(data: Buffer, hash: string | undefined): Buffer;
-}
-
 /** What the transport's library can do with keys. */
-export interface KeyTools {
-  parse(text: Buffer, passphrase?: string): ParsedKeyFile;
-  /** The blob of a `.pub` file; undefined when it is none. */
-  parsePublic(text: Buffer): Buffer | undefined;
-  /** The agent's keys. Rejects when the agent is gone, locked or stuck. */
+export interface KeyTools extends KeyReader {
+  /** The agent's keys; their `sign` may take as long as a touch does. Rejects when the agent is gone or stuck. */
   agentKeys(socket: string): Promise<readonly LoginKey[]>;
 }
 
@@ -42,6 +35,7 @@ export type LoginMethod =
   | { readonly type: 'publickey'; readonly key: LoginKey }
   | {
       readonly type: 'keyboard-interactive';
+      /** Rejects with a UserError that ends the login when the user declines or the node asks without end. */
       answer(round: KeyboardRound): Promise<readonly string[]>;
     }
   | { readonly type: 'password'; readonly password: string };
@@ -56,6 +50,7 @@ export interface KeyboardRound {
 const maxAsked = 3;
 const maxRounds = 10;
 const maxQuestionsPerRound = 10;
+/** Of the instructions and of each prompt. */
 const maxPromptLength = 256;
 
 export interface LoginAttemptsOptions {
@@ -68,21 +63,29 @@ export interface LoginAttemptsOptions {
   readonly lastKey: Buffer | undefined;
   /** The deadlines of the login stand still while a person (or an agent that wants a touch) is asked (P-17). */
   readonly whilePaused: <T>(question: () => Promise<T>) => Promise<T>;
+  /** When the user set it going (`performance.now()`): what was declined since then is not asked again. */
+  readonly startedAt: number;
 }
 
 export class LoginAttempts {
-  /** For people: what was offered to the node, in order. */
+  /** For people: what was offered to the node, in order, and what could not be. */
   readonly tried: string[] = [];
   /** Set when the user declined a question: the login then ends as cancelled, not as refused. */
   wasDeclined = false;
   /** The method that is being tried, or that let us in. */
   current: LoginMethod | undefined;
+  /** A password or an answer went to the node: a login that ends now must not be repeated by itself. */
+  hasSentSecret = false;
+  /** What got us this far where the node wants more than one proof. */
+  private readonly accepted: string[] = [];
   private readonly options: LoginAttemptsOptions;
   private readonly plan: AsyncGenerator<LoginMethod, undefined>;
   private methodsLeft: readonly string[] = [];
   private partialSuccesses = 0;
   private asked = 0;
   private readonly offered = new Set<string>();
+  /** A key could not be used for want of its passphrase. */
+  private locked = false;
 
   constructor(options: LoginAttemptsOptions) {
     this.options = options;
@@ -100,7 +103,27 @@ export class LoginAttempts {
     this.methodsLeft = methodsLeft;
     if (!isPartialSuccess) return;
     this.partialSuccesses++;
-    this.tried.push('accepted, and then');
+    this.accepted.push(titleOf(this.current));
+    const last = this.tried.pop();
+    if (last !== undefined) this.tried.push(`${last} (accepted, but not enough)`);
+  }
+
+  /** How we got in, for people. */
+  get way(): string {
+    if (this.current === undefined || this.current.type === 'none') {
+      return 'the node asked for no authentication';
+    }
+    return `with ${[...this.accepted, titleOf(this.current)].join(', then ')}`;
+  }
+
+  /** The node would have taken an answer of a person, and nobody could be asked. */
+  get lacksPerson(): boolean {
+    const { prompts } = this.options;
+    if (this.locked && prompts.passphrase === undefined) return true;
+    return (
+      prompts.password === undefined &&
+      (this.accepts('password') || this.accepts('keyboard-interactive'))
+    );
   }
 
   private async *run(): AsyncGenerator<LoginMethod, undefined> {
@@ -132,16 +155,16 @@ export class LoginAttempts {
       this.asked++;
       yield {
         type: 'keyboard-interactive',
-        answer: (round) => (++rounds > maxRounds ? Promise.resolve([]) : this.answer(round)),
+        answer: (round) => this.answer(round, ++rounds),
       };
       if (hasMoved()) return;
     }
     for (; this.accepts('password') && this.mayAsk();) {
       const text = `Password of ${this.options.target.user} on ${this.options.where}`;
       const answer = await this.ask(text, false, false);
-      if (answer === undefined) return;
       this.asked++;
       this.tried.push('password');
+      this.hasSentSecret = true;
       yield { type: 'password', password: answer };
       if (hasMoved()) return;
     }
@@ -156,27 +179,35 @@ export class LoginAttempts {
     return this.asked < maxAsked && !this.wasDeclined;
   }
 
-  private async answer(round: KeyboardRound): Promise<readonly string[]> {
-    const answers: string[] = [];
-    for (const question of round.questions.slice(0, maxQuestionsPerRound)) {
-      const words = [round.instructions.trim(), question.prompt].filter((text) => text !== '');
-      const answer = await this.ask(words.join('\n'), question.echo, true);
-      if (answer === undefined) return [];
-      answers.push(answer);
+  private async answer(round: KeyboardRound, number: number): Promise<readonly string[]> {
+    const { where } = this.options;
+    if (number > maxRounds || round.questions.length > maxQuestionsPerRound) {
+      throw tooManyQuestions(where);
     }
+    const answers: string[] = [];
+    for (const { prompt, echo } of round.questions) {
+      const words = [round.instructions.trimEnd(), prompt].map(nodeWords);
+      const text = words.filter((part) => part.trim() !== '').join(' ');
+      answers.push(await this.ask(text || '(it does not say for what)', echo, true));
+    }
+    this.hasSentSecret ||= answers.length > 0;
     return answers;
   }
 
-  private async ask(text: string, echo: boolean, isFromNode: boolean): Promise<string | undefined> {
-    const { prompts, whilePaused, where } = this.options;
-    if (prompts.password === undefined) return undefined;
-    const question = { where, text: toDisplay(text, maxPromptLength), echo, isFromNode };
-    const answer = await whilePaused(() => prompts.password!(question));
-    this.wasDeclined ||= answer === undefined;
-    return answer;
+  /** Rejects with `node.loginCancelled` when the user declines. */
+  private async ask(text: string, echo: boolean, isFromNode: boolean): Promise<string> {
+    const { prompts, whilePaused, where, target } = this.options;
+    const question = { where, text: isFromNode ? text : toDisplay(text), echo, isFromNode };
+    const answer = await whilePaused(async () => prompts.password?.(question));
+    if (answer !== undefined) return answer;
+    this.wasDeclined = true;
+    throw loginCancelled(where, target);
   }
 
-  /** The key that worked before, then the configured ones, then (without IdentitiesOnly) the agent's others. */
+  /**
+   * The key that worked before, then the configured ones, then (without IdentitiesOnly) the agent's others. A locked
+   * file that does not tell its public key comes last, as it costs a question before the node says if it wants it.
+   */
   private async *keys(): AsyncGenerator<LoginKey> {
     const { target, tools, lastKey } = this.options;
     const files = await readKeyFiles(target.identityFiles, tools);
@@ -190,23 +221,42 @@ export class LoginAttempts {
       yield* agentFirst.filter((key) => key.publicBlob.equals(lastKey));
     }
     yield* wanted;
+    const alone = files.filter((file) => inAgent(file.publicBlob) === undefined);
+    const isSecretive = ({ parsed, publicBlob }: KeyFile): boolean =>
+      parsed.kind === 'locked' && publicBlob === undefined;
+    yield* this.keysOfFiles(alone.filter((file) => !isSecretive(file)));
+    yield* others;
+    yield* this.keysOfFiles(alone.filter(isSecretive));
+  }
+
+  private async *keysOfFiles(files: readonly KeyFile[]): AsyncGenerator<LoginKey> {
     for (const file of files) {
-      if (inAgent(file.publicBlob) !== undefined) continue;
       const key = await this.keyOfFile(file);
       if (key !== undefined) yield key;
     }
-    yield* others;
   }
 
   private async agentKeys(): Promise<readonly LoginKey[]> {
-    const { target, tools } = this.options;
+    const { target, tools, whilePaused } = this.options;
     if (target.agentSocket === undefined) return [];
     try {
-      return await tools.agentKeys(target.agentSocket);
+      const keys = await tools.agentKeys(target.agentSocket);
+      if (keys.length === 0 && !this.tried.includes(emptyAgent)) this.tried.push(emptyAgent);
+      return keys.map((key) => ({
+        ...key,
+        // It may ask its owner for a touch or a yes.
+        sign: async (data, hash) => {
+          try {
+            return await whilePaused(() => key.sign(data, hash));
+          } catch (error) {
+            this.tried.push(`${key.title} (${reasonOf(error)})`);
+            throw error;
+          }
+        },
+      }));
     } catch (error) {
       // Other ways to log in go on; a failed login names this one among what was tried.
-      const why = error instanceof Error ? error.message : String(error);
-      this.tried.push(`the agent (${toDisplay(why, 100)})`);
+      this.tried.push(`the agent (${reasonOf(error)})`);
       return [];
     }
   }
@@ -215,6 +265,7 @@ export class LoginAttempts {
   private async keyOfFile(file: KeyFile): Promise<LoginKey | undefined> {
     const title = `key ${file.path}`;
     if (file.parsed.kind === 'unusable') {
+      // A public key beside it may be of a key that the agent does not hold (any more).
       this.tried.push(`${title} (${file.parsed.reason})`);
       return undefined;
     }
@@ -236,17 +287,18 @@ export class LoginAttempts {
       const sign = (data: Buffer, hash: string | undefined): Promise<Buffer> =>
         Promise.resolve(key.sign(data, hash));
       return { publicBlob: key.publicBlob, title, sign };
-    } catch (error) {
-      this.tried.push(`${title} (${error instanceof Error ? error.message : 'locked'})`);
+    } catch {
+      // What it was is among what was tried.
       return undefined;
     }
   }
 
   private async unlock(file: KeyFile): Promise<SigningKey> {
-    const { keyRing, prompts, tools, whilePaused } = this.options;
-    const key = await keyRing.unlock(file, tools, prompts, whilePaused);
+    const { keyRing, prompts, tools, whilePaused, startedAt } = this.options;
+    const key = await keyRing.unlock(file, tools, prompts, { whilePaused, startedAt });
     if (key !== undefined) return key;
     this.tried.push(`key ${file.path} (locked)`);
+    this.locked = true;
     this.wasDeclined ||= prompts.passphrase !== undefined;
     throw new UserError('node.keyLocked', 'locked');
   }
@@ -255,6 +307,8 @@ export class LoginAttempts {
 /** Keys that were unlocked, for as long as this lives: one question a key, however many nodes want it. */
 export class KeyRing {
   private readonly keys = new Map<string, SigningKey>();
+  /** When a key was last left locked. */
+  private readonly declined = new Map<string, number>();
   private readonly questions = new Map<string, Promise<SigningKey | undefined>>();
 
   /** Undefined when nobody can be asked, or the user declines or is wrong three times. */
@@ -262,17 +316,20 @@ export class KeyRing {
     file: KeyFile,
     tools: KeyTools,
     prompts: LoginPrompts,
-    whilePaused: <T>(question: () => Promise<T>) => Promise<T>,
+    { whilePaused, startedAt }: Pick<LoginAttemptsOptions, 'whilePaused' | 'startedAt'>,
   ): Promise<SigningKey | undefined> {
     const id = `${file.path}\0${file.text.toString('latin1')}`;
     const known = this.keys.get(id);
     const { passphrase, onDidUnlock } = prompts;
     if (known !== undefined || passphrase === undefined) return known;
+    // Many nodes that were set going together are one question, also when the answer is no.
+    if ((this.declined.get(id) ?? -Infinity) >= startedAt) return undefined;
     const question = this.questions.get(id) ?? this.askFor(file, tools, passphrase, onDidUnlock);
     this.questions.set(id, question);
     try {
       const key = await whilePaused(() => question);
-      if (key !== undefined) this.keys.set(id, key);
+      if (key === undefined) this.declined.set(id, performance.now());
+      else this.keys.set(id, key);
       return key;
     } finally {
       this.questions.delete(id);
@@ -288,7 +345,7 @@ export class KeyRing {
     for (let attempt = 0; attempt < maxAsked; attempt++) {
       const passphrase = await ask({ keyFile: file.path, wasWrong: attempt > 0 });
       if (passphrase === undefined) return undefined;
-      const parsed = tools.parse(file.text, passphrase);
+      const parsed = unlockKeyFile(file.text, tools, passphrase);
       if (parsed.kind !== 'key') continue;
       onDidUnlock?.(file.path, passphrase);
       return parsed.key;
@@ -297,71 +354,17 @@ export class KeyRing {
   }
 }
 
-export interface KeyFile {
-  readonly path: string;
-  readonly text: Buffer;
-  readonly parsed: ParsedKeyFile;
-  /** Known for a locked key, too, when the file or a `.pub` beside it tells. */
-  readonly publicBlob: Buffer | undefined;
+function titleOf(method: LoginMethod | undefined): string {
+  return method?.type === 'publickey' ? method.key.title : (method?.type ?? 'nothing');
 }
 
-const maxKeyFileBytes = 1 << 20;
+const emptyAgent = 'the agent (it is locked or holds no keys)';
 
-/** Files that are missing are passed over, as ssh does. A `.pub` alone names a key of the agent. */
-async function readKeyFiles(paths: readonly string[], tools: KeyTools): Promise<KeyFile[]> {
-  const files = await Promise.all(paths.map((path) => readKeyFile(path, tools)));
-  return files.filter((file) => file !== undefined);
+function reasonOf(error: unknown): string {
+  return toDisplay(error instanceof Error ? error.message : String(error), 100);
 }
 
-async function readKeyFile(path: string, tools: KeyTools): Promise<KeyFile | undefined> {
-  const readPublic = async (file: string): Promise<Buffer | undefined> => {
-    const text = await readFile(file).catch(() => undefined);
-    return text === undefined ? undefined : tools.parsePublic(text);
-  };
-  const text = await readFile(path).catch(() => undefined);
-  if (text === undefined) {
-    const publicBlob = await readPublic(`${path}.pub`);
-    const parsed: ParsedKeyFile = { kind: 'unusable', reason: 'its private part is missing' };
-    return publicBlob === undefined ? undefined : { path, text: Buffer.of(), parsed, publicBlob };
-  }
-  if (text.length > maxKeyFileBytes) {
-    const parsed: ParsedKeyFile = { kind: 'unusable', reason: 'larger than 1 MiB' };
-    return { path, text: Buffer.of(), parsed, publicBlob: undefined };
-  }
-  const publicOnly = tools.parsePublic(text);
-  if (publicOnly !== undefined) {
-    const parsed: ParsedKeyFile = { kind: 'unusable', reason: 'a public key' };
-    return { path, text, parsed, publicBlob: publicOnly };
-  }
-  const parsed = tools.parse(text);
-  const publicBlob =
-    parsed.kind === 'key'
-      ? parsed.key.publicBlob
-      : (publicPartOf(text) ?? (await readPublic(`${path}.pub`)));
-  return { path, text, parsed, publicBlob };
-}
-
-/**
- * The public key that stands unencrypted in a private key file of OpenSSH's own format (PROTOCOL.key):
- * magic, cipher, kdf, kdf options, number of keys, public key.
- */
-export function publicPartOf(text: Buffer): Buffer | undefined {
-  const match = /-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]*?)-----END/.exec(
-    text.toString('latin1'),
-  );
-  if (match === null) return undefined;
-  const bytes = Buffer.from(match[1]!, 'base64');
-  const magic = 'openssh-key-v1\0';
-  if (bytes.toString('latin1', 0, magic.length) !== magic) return undefined;
-  let at = magic.length;
-  const readString = (): Buffer | undefined => {
-    if (at + 4 > bytes.length) return undefined;
-    const length = bytes.readUInt32BE(at);
-    if (at + 4 + length > bytes.length) return undefined;
-    at += 4 + length;
-    return bytes.subarray(at - length, at);
-  };
-  for (let skipped = 0; skipped < 3; skipped++) if (readString() === undefined) return undefined;
-  at += 4;
-  return readString();
+/** What the node says, safe to show. Line ends are no attack: menus of two-factor services have several lines. */
+function nodeWords(text: string): string {
+  return toDisplay(text.trimStart().replace(/\s*[\r\n]+\s*/g, ' '), maxPromptLength);
 }

@@ -8,15 +8,22 @@ const maxLoginsPerEntry = 5;
 /** In all: each costs a key exchange on our one thread. */
 const maxLogins = 8;
 
+/** A place at the gate: to be called after the login or its failure, which frees it. */
+export interface LoginPass {
+  (): void;
+  /**
+   * While a person is asked, others may log in elsewhere: many questions would hold up every node. To the sshd the
+   * connection still counts, so its own place stays taken.
+   */
+  whileAsking<T>(question: () => Promise<T>): Promise<T>;
+}
+
 export class LoginGate {
   private readonly all = new Semaphore(maxLogins);
   private readonly entries = new Map<string, { readonly places: Semaphore; users: number }>();
 
-  /**
-   * Waits for a place at `entry` (`host:port` of the first sshd on the way) and gives the function that frees
-   * it: to be called after the login or its failure, and before a person is asked anything.
-   */
-  async enter(entry: string, signal?: AbortSignal): Promise<() => void> {
+  /** Waits for a place at `entry` (`host:port` of the first sshd on the way). */
+  async enter(entry: string, signal?: AbortSignal): Promise<LoginPass> {
     const known = this.entries.get(entry) ?? { places: new Semaphore(maxLoginsPerEntry), users: 0 };
     this.entries.set(entry, known);
     known.users++;
@@ -27,14 +34,10 @@ export class LoginGate {
       const leaveEntry = await known.places.acquire(signal);
       try {
         const leaveAll = await this.all.acquire(signal);
-        let isFree = false;
-        return () => {
-          if (isFree) return;
-          isFree = true;
-          leaveAll();
+        return this.pass(leaveAll, () => {
           leaveEntry();
           forget();
-        };
+        });
       } catch (error) {
         leaveEntry();
         throw error;
@@ -43,5 +46,31 @@ export class LoginGate {
       forget();
       throw error;
     }
+  }
+
+  private pass(leaveAll: () => void, leaveEntry: () => void): LoginPass {
+    let isFree = false;
+    let leaveCurrent = leaveAll;
+    let questions = 0;
+    const leave = (): void => {
+      if (isFree) return;
+      isFree = true;
+      leaveCurrent();
+      leaveEntry();
+    };
+    const whileAsking = async <T>(question: () => Promise<T>): Promise<T> => {
+      if (questions++ === 0) leaveCurrent();
+      try {
+        return await question();
+      } finally {
+        if (--questions === 0 && !isFree) {
+          const leaveAgain = await this.all.acquire();
+          // The login may have ended while it waited for its place.
+          if (isFree) leaveAgain();
+          else leaveCurrent = leaveAgain;
+        }
+      }
+    };
+    return Object.assign(leave, { whileAsking });
   }
 }

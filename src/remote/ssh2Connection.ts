@@ -1,9 +1,7 @@
 // One ssh2 connection to a node, through its jump hosts. The only file that knows ssh2, and where its traps are
 // closed (reliability.md §5, named P-nn here).
 
-import { spawn } from 'node:child_process';
-import { connect as connectSocket, type Socket } from 'node:net';
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import ssh2, {
   type AnyAuthMethod,
   type Client,
@@ -25,40 +23,72 @@ import type {
   Transport,
 } from './connection.ts';
 import { HostKeyTrust } from './hostKeyTrust.ts';
+import type { SigningKey } from './keyFile.ts';
 import { describeHostKey } from './knownHosts.ts';
 import { KeyRing, LoginAttempts, type KeyTools, type LoginKey } from './login.ts';
+import type { LoginPass } from './loginGate.ts';
 import type { ProcessExit } from './shell.ts';
 import type { SshTarget } from './sshConfig.ts';
 import {
+  answeredTooLate,
   channelRefused,
   closedEarly,
   connectionLost,
+  garbled,
   handshakeTooSlow,
   hostKeyChangedLater,
   jumpLoop,
   jumpRefused,
   loginCancelled,
-  loginFailure,
+  loginCut,
+  loginRefused,
   misbehaving,
   noAnswer,
+  noCommonAlgorithm,
+  notSsh,
   passwordExpired,
-  proxyFailure,
   sessionLimit,
-  socketFailure,
+  turnedAway,
 } from './sshFailures.ts';
+import { openTcp, runProxy } from './sshSocket.ts';
 
-const connectTimeoutMs = 10_000;
-const handshakeTimeoutMs = 20_000;
-const channelTimeoutMs = 10_000;
-/** With ssh2's counting a peer that is silent for three intervals is dead: 45 s. */
+/** How long each wait may take, in milliseconds. */
+export interface Ssh2Deadlines {
+  /** For a TCP connection, and for a jump host's way to the next; ConnectTimeout of the configuration goes before. */
+  readonly connectMs: number;
+  /** For the key exchange and the login, without the time that a person or an agent takes. */
+  readonly handshakeMs: number;
+  readonly channelMs: number;
+  /** For the list of an agent's keys. */
+  readonly agentMs: number;
+  /** For one signature of an agent, which may ask for a touch: a little less than sshd waits for a login. */
+  readonly signMs: number;
+  /** A jump connection that nobody uses any more is kept this long for the next node behind it. */
+  readonly hopLingerMs: number;
+}
+
+const defaultDeadlines: Ssh2Deadlines = {
+  connectMs: 10_000,
+  handshakeMs: 20_000,
+  channelMs: 10_000,
+  agentMs: 5_000,
+  signMs: 90_000,
+  hopLingerMs: 5_000,
+};
+
+/** A peer that is silent for three intervals is dead: 45 s. */
 const defaultKeepalive = { intervalMs: 15_000, countMax: 2 };
-/** What ssh2 grants a channel (its MAX_WINDOW); more than that unread means that the window is ignored. */
-const windowBytes = 2 << 20;
+/** What may come beyond the window that we granted: a packet on its way, and some slack. */
 const windowSlackBytes = 64 << 10;
+/** What may wait to be sent: eight channels with sshd's window of 2 MiB each, and half as much again. */
+const maxUnsentBytes = 24 << 20;
 /** A key exchange and a login take a few KiB; a peer that sends this much before is not an sshd (B-004). */
 const maxBytesBeforeLogin = 2 << 20;
-/** A jump connection that nobody uses any more is kept this long for the next node behind it. */
-const hopLingerMs = 5_000;
+/** What is kept of what comes before the version of the node's sshd. */
+const keptHeadBytes = 1 << 10;
+const maxBanners = 3;
+/** Shown of a banner. */
+const maxBannerLength = 500;
 const maxJumps = 16;
 
 // What OpenSSH 9 offers less everything with SHA-1, CBC or zlib; GCM first, as it is twice as fast here.
@@ -96,7 +126,9 @@ const keyExchanges = [
 ] as const;
 
 /** A transport with its unlocked keys and its shared connections to jump hosts. */
-export function createSsh2Transport(): Transport {
+export function createSsh2Transport(deadlines: Partial<Ssh2Deadlines> = {}): Transport {
+  const limits: Ssh2Deadlines = { ...defaultDeadlines, ...deadlines };
+  const keyTools = keyToolsOf(limits);
   const keyRing = new KeyRing();
   const lastKeys = new Map<string, Buffer>();
   const hops = new Map<string, Hop>();
@@ -106,18 +138,25 @@ export function createSsh2Transport(): Transport {
     signal: AbortSignal | undefined,
   ): Promise<{ link: Link; leave: () => void }> => {
     const jump = options.target.proxyJump;
-    const context: LoginContext = { ...options, keyRing, lastKeys };
+    const context: LoginContext = {
+      ...options,
+      keyRing,
+      keyTools,
+      lastKeys,
+      deadlines: limits,
+      startedAt: performance.now(),
+    };
     if (jump.length === 0) {
       const address = `${options.target.host}:${options.target.port}`;
-      const link = await throughGate(options, address, signal, () =>
-        openLink(context, options.target, undefined, signal),
+      const link = await throughGate(options, address, signal, (pass) =>
+        openLink(context, pass, options.target, undefined, signal),
       );
       return { link, leave: () => undefined };
     }
     const { hop, leave } = await shareHop(hops, context, jump, signal);
     try {
-      const link = await throughGate(options, hop.entry, signal, () =>
-        openLink(context, options.target, hop.link, signal),
+      const link = await throughGate(options, behind(hop, options.target), signal, (pass) =>
+        openLink(context, pass, options.target, hop.link, signal),
       );
       return { link, leave };
     } catch (error) {
@@ -129,7 +168,7 @@ export function createSsh2Transport(): Transport {
   return async (options, signal) => {
     signal?.throwIfAborted();
     const { link, leave } = await connectThrough(options, signal);
-    return new Ssh2Connection(options.node, link, leave);
+    return new Ssh2Connection(options.node, link, limits.channelMs, leave);
   };
 }
 
@@ -137,14 +176,19 @@ async function throughGate<T>(
   options: ConnectOptions,
   entry: string,
   signal: AbortSignal | undefined,
-  work: () => Promise<T>,
+  work: (pass: LoginPass) => Promise<T>,
 ): Promise<T> {
-  const leave = await options.gate.enter(entry, signal);
+  const pass = await options.gate.enter(entry, signal);
   try {
-    return await work();
+    return await work(pass);
   } finally {
-    leave();
+    pass();
   }
+}
+
+/** The gate of a node behind a jump host, which has an sshd of its own; the way there is logged in already. */
+function behind(hop: { readonly entry: string }, target: SshTarget): string {
+  return `${hop.entry} > ${target.host}:${target.port}`;
 }
 
 // --- jump hosts ------------------------------------------------------------------------------------------
@@ -154,6 +198,7 @@ interface Hop {
   readonly opened: Promise<{ readonly link: Link; readonly entry: string }>;
   /** Whether a person could be asked while it was made. */
   readonly isInteractive: boolean;
+  readonly abort: AbortController;
   users: number;
   linger: NodeJS.Timeout | undefined;
 }
@@ -179,13 +224,15 @@ async function shareHop(
           ({ link }) => link.close(),
           () => undefined,
         );
-      }, hopLingerMs);
+      }, context.deadlines.hopLingerMs);
       hop.linger.unref();
     };
     try {
       return { hop: await abortable(hop.opened, signal), leave: once(leave) };
     } catch (error) {
       leave();
+      // Nobody waits for it any more, and it may just be asking somebody.
+      if (hop.users === 0) hop.abort.abort();
       signal?.throwIfAborted();
       // One made in the background could ask nobody; where somebody can be asked, it is made again.
       if (known === undefined || known.isInteractive || !isInteractive(context)) throw error;
@@ -203,22 +250,24 @@ function openHop(
   const forget = (): void => {
     if (hops.get(key) === hop) hops.delete(key);
   };
+  const abort = new AbortController();
+  const { signal } = abort;
   const open = async (): Promise<{ link: Link; entry: string }> => {
     const target = await context.resolve(chain.at(-1)!);
     // As with `ssh -J a,b`: b is reached through a, and a as its own configuration says.
     const before = chain.length > 1 ? chain.slice(0, -1) : target.proxyJump;
     if (before.length === 0) {
       const entry = `${target.host}:${target.port}`;
-      const link = await throughGate(context, entry, undefined, () =>
-        openLink(context, target, undefined, undefined),
+      const link = await throughGate(context, entry, signal, (pass) =>
+        openLink(context, pass, target, undefined, signal),
       );
       return { link, entry };
     }
     if (depth > maxJumps) throw jumpLoop(context.node);
-    const { hop: previous, leave } = await shareHop(hops, context, before, undefined, depth + 1);
+    const { hop: previous, leave } = await shareHop(hops, context, before, signal, depth + 1);
     try {
-      const link = await throughGate(context, previous.entry, undefined, () =>
-        openLink(context, target, previous.link, undefined),
+      const link = await throughGate(context, behind(previous, target), signal, (pass) =>
+        openLink(context, pass, target, previous.link, signal),
       );
       link.onClose(leave);
       return { link, entry: previous.entry };
@@ -230,6 +279,7 @@ function openHop(
   const hop: Hop = {
     opened: open(),
     isInteractive: isInteractive(context),
+    abort,
     users: 0,
     linger: undefined,
   };
@@ -246,6 +296,10 @@ function isInteractive(context: LoginContext): boolean {
 
 interface LoginContext extends ConnectOptions {
   readonly keyRing: KeyRing;
+  readonly keyTools: KeyTools;
+  readonly deadlines: Ssh2Deadlines;
+  /** By `performance.now()`. */
+  readonly startedAt: number;
   /** Alias → public key that worked there. */
   readonly lastKeys: Map<string, Buffer>;
 }
@@ -260,8 +314,10 @@ class Link {
   private readonly socket: Duplex;
   private readonly listeners = new Set<(reason: Error | undefined) => void>();
   private readonly open = new Set<ClientChannel>();
+  private readonly stopPulse: () => void;
+  private heardAt = performance.now();
 
-  constructor(where: string, client: Client, socket: Duplex) {
+  constructor(where: string, client: Client, socket: Duplex, target: SshTarget) {
     this.where = where;
     this.client = client;
     this.socket = socket;
@@ -271,10 +327,14 @@ class Link {
       // After a protocol error ssh2 only half-closes (P-11).
       this.fail(this.reason ?? connectionLost(where, error));
     });
+    this.stopPulse = this.watchPulse(keepaliveOf(target));
     client.once('close', () => this.fail(this.reason ?? connectionLost(where)));
     // A hop that is cut gives the inner client no error (P-24): its socket's end is enough.
     socket.once('close', () => this.fail(this.reason ?? connectionLost(where)));
-    socket.on('data', () => this.audit());
+    socket.on('data', () => {
+      this.heardAt = performance.now();
+      this.audit();
+    });
   }
 
   /** `listener` is called once, also when the link is closed already. Gives what takes it back. */
@@ -316,21 +376,61 @@ class Link {
     channel.once('close', () => this.open.delete(channel));
   }
 
-  /** The ledger: a node that sends past the window we granted would fill our memory (T-01, P-06). */
+  /** The ledger: what the peer may not make us hold (T-01, P-06). ssh2 looks at its window only when it is 0. */
   private audit(): void {
     for (const channel of this.open) {
-      const unread = channel.readableLength + channel.stderr.readableLength;
-      if (unread > windowBytes + windowSlackBytes) {
-        this.fail(misbehaving(this.where, 'it sends more than it was allowed to'));
-        return;
+      const { incoming } = channel as unknown as { readonly incoming: { readonly window: number } };
+      if (incoming.window < -windowSlackBytes) {
+        return this.fail(misbehaving(this.where, 'it sends more than it was allowed to'));
       }
     }
+    // Each of its questions has an answer, which it may choose not to read (P-35).
+    if (this.socket.writableLength > maxUnsentBytes) {
+      this.fail(misbehaving(this.where, 'it asks much and reads none of the answers'));
+    }
+  }
+
+  /**
+   * The keepalive. Not ssh2's own, since that counts answers only: a slow link that is busy with our data would be
+   * taken for dead. As in OpenSSH, whatever comes is a sign of life.
+   */
+  private watchPulse({ intervalMs, countMax }: Keepalive): () => void {
+    if (intervalMs === 0) return () => undefined;
+    let timer: NodeJS.Timeout;
+    let askedAt = -Infinity;
+    let unanswered = 0;
+    const wait = (ms: number): void => {
+      timer = setTimeout(look, ms);
+      timer.unref();
+    };
+    const look = (): void => {
+      if (this.heardAt > askedAt) unanswered = 0;
+      const quietMs = performance.now() - Math.max(this.heardAt, askedAt);
+      // Timers may fire a moment early.
+      if (quietMs < intervalMs - 1) return wait(intervalMs - quietMs);
+      if (++unanswered > countMax) return this.fail(connectionLost(this.where));
+      askedAt = performance.now();
+      try {
+        this.ask(() => undefined);
+      } catch (error) {
+        return this.fail(connectionLost(this.where, error));
+      }
+      wait(intervalMs);
+    };
+    wait(intervalMs);
+    return () => clearTimeout(timer);
+  }
+
+  /** A global request (RFC 4254 §4) that is refused, as it will be, shows that somebody is there, and starts nothing. */
+  ask(onAnswer: () => void): void {
+    this.client.unforwardIn('127.0.0.1', 1, onAnswer);
   }
 
   private end(reason: Error | undefined): void {
     if (this.isClosed) return;
     this.isClosed = true;
     this.reason = reason;
+    this.stopPulse();
     if (reason === undefined) {
       // Time for the farewell; a peer that does not close is cut off.
       const cut = setTimeout(() => this.socket.destroy(), 500);
@@ -347,6 +447,7 @@ class Link {
 
 async function openLink(
   context: LoginContext,
+  pass: LoginPass,
   target: SshTarget,
   through: Link | undefined,
   signal: AbortSignal | undefined,
@@ -361,11 +462,11 @@ async function openLink(
   };
   signal?.addEventListener('abort', abort, { once: true });
   try {
-    return await login(where, target, socket, trust, context);
+    return await login({ where, target, socket, trust, context, pass });
   } catch (error) {
     socket.destroy();
     signal?.throwIfAborted();
-    throw whyClosed(error);
+    throw (await whyClosed?.(error)) ?? error;
   } finally {
     signal?.removeEventListener('abort', abort);
   }
@@ -374,33 +475,26 @@ async function openLink(
 interface OpenSocket {
   readonly socket: Duplex;
   /** A better reason than the error of a login that ended early, if there is one. */
-  readonly whyClosed: (error: unknown) => unknown;
+  readonly whyClosed?: (error: unknown) => Promise<unknown>;
 }
 
-/** We make the socket, since ssh2 leaves Nagle's algorithm on and cannot always destroy its own (P-10). */
 async function openSocket(
   where: string,
   target: SshTarget,
   through: Link | undefined,
-  context: LoginContext,
+  { report, deadlines }: LoginContext,
   signal: AbortSignal | undefined,
 ): Promise<OpenSocket> {
-  const { report } = context;
-  const asItIs = (error: unknown): unknown => error;
-  if (target.proxyCommand !== undefined) {
-    report.note('Start the ProxyCommand', target.proxyCommand);
-    return runProxy(where, target.proxyCommand);
+  if (target.proxyCommand !== undefined) return runProxy(where, target.proxyCommand, report);
+  const timeoutMs = target.connectTimeoutMs ?? deadlines.connectMs;
+  if (through === undefined) {
+    return { socket: await openTcp({ where, target, report, timeoutMs }, signal) };
   }
-  const timeoutMs = target.connectTimeoutMs ?? connectTimeoutMs;
-  if (through !== undefined) {
-    const socket = await report.step(
-      `Ask ${through.where} for a way to ${target.host}:${target.port}`,
-      () => forward(where, target, through, timeoutMs),
-    );
-    return { socket, whyClosed: asItIs };
-  }
-  const socket = await abortable(openTcp(where, target, report, timeoutMs), signal);
-  return { socket, whyClosed: asItIs };
+  const socket = await report.step(
+    `Ask ${through.where} for a way to ${target.host}:${target.port}`,
+    () => abortable(forward(where, target, through, timeoutMs), signal),
+  );
+  return { socket };
 }
 
 function forward(
@@ -409,11 +503,14 @@ function forward(
   through: Link,
   timeoutMs: number,
 ): Promise<Duplex> {
+  let isLate = false;
   const opened = new Promise<Duplex>((resolve, reject) => {
     try {
       through.client.forwardOut('127.0.0.1', 0, target.host, target.port, (error, channel) => {
         if (error !== undefined) return reject(jumpRefused(where, target, error));
         through.watch(channel);
+        // Nobody waits for one that comes too late.
+        if (isLate || through.isClosed) channel.destroy();
         resolve(channel);
       });
     } catch (error) {
@@ -421,118 +518,83 @@ function forward(
       reject(connectionLost(through.where, error));
     }
   });
-  return withDeadline(opened, timeoutMs, () => noAnswer(where, target));
-}
-
-function openTcp(
-  where: string,
-  target: SshTarget,
-  report: ConnectOptions['report'],
-  timeoutMs: number,
-): Promise<Socket> {
-  const endLookup = report.begin(`Look up ${target.host}`);
-  let endConnect: ReturnType<typeof report.begin> | undefined;
-  const socket = connectSocket({ host: target.host, port: target.port, noDelay: true });
-  socket.once('lookup', (error: Error | null, address: string) => {
-    if (error !== null) return;
-    endLookup('ok', address);
-    endConnect = report.begin(`Connect to ${address}:${target.port}`);
-  });
-  const connected = new Promise<Socket>((resolve, reject) => {
-    socket.once('connect', () => resolve(socket));
-    socket.once('error', (error) => reject(socketFailure(where, target, error)));
-    socket.once('close', () => reject(connectionLost(where)));
-  });
-  const done = withDeadline(
-    connected,
+  return withDeadline(
+    opened,
     timeoutMs,
     () => noAnswer(where, target),
-    () => socket.destroy(),
+    () => (isLate = true),
   );
-  done.then(
-    () => {
-      // An address needs no looking up, and then no event comes.
-      endLookup('ok', 'an address');
-      endConnect ??= report.begin(`Connect to ${target.host}:${target.port}`);
-      endConnect('ok');
-    },
-    (error: unknown) => (endConnect ?? endLookup)('failed', messageOf(error)),
-  );
-  return done;
 }
 
-/** ProxyCommand comes from the user's own ssh configuration only, and is run by a shell as ssh does. */
-function runProxy(where: string, command: string): OpenSocket {
-  const child = spawn('/bin/sh', ['-c', `exec ${command}`], { stdio: ['pipe', 'pipe', 'pipe'] });
-  let words = '';
-  child.stderr.on('data', (chunk: Buffer) => (words = `${words}${chunk.toString()}`.slice(-2000)));
-  const socket = Duplex.from({ readable: child.stdout, writable: child.stdin });
-  socket.on('error', () => {
-    // The program's end is heard of as the end of the stream.
-  });
-  child.once('error', () => socket.destroy());
-  socket.once('close', () => child.kill());
-  const whyClosed = (error: unknown): unknown =>
-    error instanceof UserError && error.code === 'node.closed' && words.trim() !== ''
-      ? proxyFailure(where, words)
-      : error;
-  return { socket, whyClosed };
+interface LoginOptions {
+  readonly where: string;
+  readonly target: SshTarget;
+  readonly socket: Duplex;
+  readonly trust: HostKeyTrust;
+  readonly context: LoginContext;
+  readonly pass: LoginPass;
 }
 
-function login(
-  where: string,
-  target: SshTarget,
-  socket: Duplex,
-  trust: HostKeyTrust,
-  context: LoginContext,
-): Promise<Link> {
-  const { report } = context;
+function login({ where, target, socket, trust, context, pass }: LoginOptions): Promise<Link> {
+  const { report, deadlines } = context;
   const client = new ssh2.Client();
   let link: Link | undefined;
   let pinnedKey: Buffer | undefined;
-  let decided: unknown;
   let clock: NodeJS.Timeout | undefined;
+  let isAsking = false;
+  let isOver = false;
   const endHandshake = report.begin('Agree on keys and ciphers');
   let endLogin: ReturnType<typeof report.begin> | undefined;
+  const greeting = listenToGreeting(socket);
   return new Promise<Link>((resolve, reject) => {
     const fail = (error: unknown): void => {
       clearTimeout(clock);
-      const reason = decided ?? error;
-      endHandshake('failed', messageOf(reason));
-      endLogin?.('failed', messageOf(reason));
-      reject(reason instanceof Error ? reason : new Error(messageOf(reason)));
+      if (isOver) return;
+      isOver = true;
+      endHandshake('failed', messageOf(error));
+      endLogin?.('failed', messageOf(error));
+      reject(error instanceof Error ? error : new Error(messageOf(error)));
       socket.destroy();
     };
     const startClock = (): void => {
       clearTimeout(clock);
-      clock = setTimeout(() => fail(handshakeTooSlow(where)), handshakeTimeoutMs);
+      clock = setTimeout(
+        () =>
+          fail(greeting.isSsh === false ? notSsh(where, greeting.head) : handshakeTooSlow(where)),
+        deadlines.handshakeMs,
+      );
     };
     const attempts = new LoginAttempts({
       where,
       target,
       prompts: context.prompts,
-      tools: keyTools,
+      tools: context.keyTools,
       keyRing: context.keyRing,
       lastKey: context.lastKeys.get(target.alias),
+      startedAt: context.startedAt,
       whilePaused: async (question) => {
         clearTimeout(clock);
+        isAsking = true;
         try {
-          return await question();
+          return await pass.whileAsking(question);
         } finally {
-          if (link === undefined && !socket.destroyed) startClock();
+          isAsking = false;
+          if (!isOver) startClock();
         }
       },
     });
+    const onEnd = (error?: Error & { level?: string }): void =>
+      fail(whyEnded(where, target, attempts, { greeting, isAsking, error }));
     startClock();
     client.on('error', (error: Error & { level?: string }) => {
-      // Levels `agent` and `client-authentication` only mean that one method failed (P-16), but for the last.
-      if (error.level === 'agent') return;
-      const isRefused = error.level === 'client-authentication';
-      if (isRefused && attempts.wasDeclined) return fail(loginCancelled(where, target));
-      fail(loginFailure(where, target, error, attempts.tried));
+      // One method failed, and the next is tried (P-16).
+      if (error.level !== 'agent') onEnd(error);
     });
-    client.on('close', () => fail(closedEarly(where)));
-    client.on('banner', (text: string) => report.note('The node says', text.slice(0, 2000)));
+    client.on('close', () => onEnd());
+    const banners = limitedTo(maxBanners, (text: string) =>
+      report.note('The node says', toDisplay(text.trim(), maxBannerLength)),
+    );
+    client.on('banner', banners);
     client.on('handshake', ({ kex, cs }) => {
       endHandshake('ok', `${kex}, ${cs.cipher}`);
       endLogin ??= report.begin(`Log in as ${target.user}`);
@@ -540,20 +602,22 @@ function login(
     client.on('change password', () => fail(passwordExpired(where, target)));
     client.on('ready', () => {
       clearTimeout(clock);
+      isOver = true;
+      greeting.stop();
       const method = attempts.current;
       if (method?.type === 'publickey') context.lastKeys.set(target.alias, method.key.publicBlob);
-      endLogin?.('ok', describeLogin(attempts));
-      client.removeAllListeners('error');
-      client.removeAllListeners('close');
-      client.removeAllListeners('handshake');
-      link = new Link(where, client, socket);
+      endLogin?.('ok', attempts.way);
+      for (const event of ['error', 'close', 'handshake', 'banner']) {
+        client.removeAllListeners(event);
+      }
+      link = new Link(where, client, socket, target);
       resolve(link);
     });
     client.connect({
       sock: socket,
       username: target.user,
       readyTimeout: 0,
-      ...keepaliveOf(target),
+      keepaliveInterval: 0,
       algorithms: {
         compress: ['none'],
         cipher: [...ciphers],
@@ -566,7 +630,7 @@ function login(
       hostVerifier: (key: Buffer, answer: (ok: boolean) => void): boolean | undefined => {
         if (pinnedKey !== undefined) {
           const isSame = pinnedKey.equals(key);
-          if (!isSame) link?.fail(hostKeyChangedLater(where));
+          if (!isSame) (link?.fail.bind(link) ?? fail)(hostKeyChangedLater(where));
           return isSame;
         }
         const offered = Buffer.from(key);
@@ -581,7 +645,6 @@ function login(
           },
           (error: unknown) => {
             endKey('failed', messageOf(error));
-            decided = error;
             fail(error);
           },
         );
@@ -592,61 +655,147 @@ function login(
           // The types know `false` only as a return value; ssh2 takes it here as "nothing left".
           (method) => {
             if (socket.destroyed) return;
-            next((method === undefined ? false : toSsh2(method, target)) as AnyAuthMethod);
+            next((method === undefined ? false : toSsh2(method, target, fail)) as AnyAuthMethod);
           },
           (error: unknown) => fail(error),
         );
       },
     });
-    hearRefusals(client, (methods, isPartial) => attempts.onRefused(methods, isPartial));
-    const countBytes = (): void => {
-      if (link === undefined && (socket as Socket).bytesRead > maxBytesBeforeLogin) {
+    watchMessages(client, {
+      onRefused: (methods, isPartial) => attempts.onRefused(methods, isPartial),
+      // ssh2 only half-closes on a farewell, and with one reason tells nobody.
+      onFarewell: (words) => {
+        const error = new Error(words);
+        if (link === undefined) onEnd(error);
+        else link.fail(connectionLost(where, error));
+      },
+    });
+    let bytes = 0;
+    socket.on('data', function count(chunk: Buffer) {
+      bytes += chunk.length;
+      if (isOver) socket.off('data', count);
+      else if (bytes > maxBytesBeforeLogin) {
         fail(misbehaving(where, 'it sends without end before the login'));
       }
-    };
-    socket.on('data', countBytes);
+    });
   });
 }
 
-function describeLogin(attempts: LoginAttempts): string {
-  const method = attempts.current;
-  if (method === undefined || method.type === 'none') return 'the node asked for no authentication';
-  return `with ${attempts.tried.join(', ') || method.type}`;
+/** What comes before the version of an sshd (RFC 4253 §4.2), for the sentence that says what is there instead. */
+interface Greeting {
+  readonly head: Buffer;
+  /** Undefined while nothing has come. */
+  readonly isSsh: boolean | undefined;
+  stop(): void;
 }
 
-function keepaliveOf(target: SshTarget): { keepaliveInterval: number; keepaliveCountMax: number } {
+function listenToGreeting(socket: Duplex): Greeting {
+  let head: Buffer = Buffer.alloc(0);
+  const listen = (chunk: Buffer): void => {
+    head = Buffer.concat([head, chunk.subarray(0, keptHeadBytes - head.length)]);
+    if (head.length >= keptHeadBytes) socket.off('data', listen);
+  };
+  socket.on('data', listen);
   return {
-    keepaliveInterval: target.serverAliveIntervalMs ?? defaultKeepalive.intervalMs,
-    keepaliveCountMax:
-      target.serverAliveIntervalMs === undefined
-        ? defaultKeepalive.countMax
-        : Math.max(1, target.serverAliveCountMax ?? 3),
+    get head() {
+      return head;
+    },
+    get isSsh() {
+      return head.length === 0 ? undefined : /^SSH-(2\.0|1\.99)-/m.test(head.toString('latin1'));
+    },
+    stop: () => socket.off('data', listen),
   };
 }
 
-/**
- * ssh2 keeps to itself what the node answers while keys of an agent are tried, and so never hears that one was
- * accepted and a second factor is wanted (P-19). Its message handler is the only place that knows.
- */
-function hearRefusals(
-  client: Client,
-  onRefused: (methods: readonly string[], isPartialSuccess: boolean) => void,
-): void {
+/** Why a login ended, from ssh2's error (none: the connection was closed) and from what had happened so far. */
+function whyEnded(
+  where: string,
+  target: SshTarget,
+  attempts: LoginAttempts,
+  how: {
+    readonly greeting: Greeting;
+    readonly isAsking: boolean;
+    readonly error: (Error & { level?: string; code?: unknown }) | undefined;
+  },
+): UserError {
+  const { greeting, isAsking, error } = how;
+  if (error?.level === 'client-authentication') {
+    return attempts.wasDeclined
+      ? loginCancelled(where, target)
+      : loginRefused(where, target, attempts, error);
+  }
+  if (greeting.isSsh === false) return notSsh(where, greeting.head);
+  const text = error?.message ?? '';
+  if (/^Handshake failed: no matching/.test(text)) return noCommonAlgorithm(where, error!);
+  if (/too many authentication failures/i.test(text)) {
+    return loginRefused(where, target, attempts, error!);
+  }
+  const isGarbled = error?.level === 'protocol' || error?.level === 'handshake';
+  if (isGarbled && !/^Connection lost/.test(text)) return garbled(where, error);
+  if (isAsking) return answeredTooLate(where);
+  if (attempts.hasSentSecret) return loginCut(where, target, attempts);
+  // Words of the node; the codes of a broken socket are no words.
+  const isSaid = error !== undefined && error.level === undefined && error.code === undefined;
+  return isSaid ? turnedAway(where, text) : closedEarly(where);
+}
+
+function limitedTo<T>(times: number, action: (value: T) => void): (value: T) => void {
+  let count = 0;
+  return (value) => {
+    if (++count <= times) action(value);
+  };
+}
+
+interface Keepalive {
+  /** 0: none. */
+  readonly intervalMs: number;
+  readonly countMax: number;
+}
+
+function keepaliveOf(target: SshTarget): Keepalive {
+  if (target.serverAliveIntervalMs === undefined) return defaultKeepalive;
+  return {
+    intervalMs: target.serverAliveIntervalMs,
+    countMax: Math.max(1, target.serverAliveCountMax ?? 3),
+  };
+}
+
+/** What of ssh2 no event tells; its message handlers are the only place that knows. */
+interface MessageListener {
+  /**
+   * While keys of an agent are tried, ssh2 keeps to itself what the node answers, and so never hears that one was
+   * accepted and a second factor is wanted (P-19).
+   */
+  onRefused(methods: readonly string[], isPartialSuccess: boolean): void;
+  onFarewell(words: string): void;
+}
+
+function watchMessages(client: Client, listener: MessageListener): void {
   const { _protocol: protocol } = client as unknown as {
     readonly _protocol: { readonly _handlers: Record<string, (...args: unknown[]) => void> };
   };
   const handlers = protocol._handlers;
-  const inner = handlers['USERAUTH_FAILURE'];
+  const { USERAUTH_FAILURE: onFailure, GLOBAL_REQUEST: onRequest } = handlers;
   handlers['USERAUTH_FAILURE'] = (...args) => {
     const [, methods, isPartialSuccess] = args as [unknown, readonly string[], boolean];
-    onRefused(methods, isPartialSuccess);
-    inner?.(...args);
+    listener.onRefused(methods, isPartialSuccess);
+    onFailure?.(...args);
+  };
+  handlers['DISCONNECT'] = (_protocol, reason, words) => {
+    listener.onFarewell(
+      typeof words === 'string' && words !== '' ? words : `reason ${String(reason)}`,
+    );
+  };
+  handlers['GLOBAL_REQUEST'] = (...args) => {
+    // Other host keys of the node: we learn none, and ssh2 would have each proved.
+    if (args[1] !== 'hostkeys-00@openssh.com') onRequest?.(...args);
   };
 }
 
 function toSsh2(
   method: NonNullable<LoginAttempts['current']>,
   { user: username }: SshTarget,
+  fail: (error: unknown) => void,
 ): AnyAuthMethod {
   switch (method.type) {
     case 'none':
@@ -665,10 +814,7 @@ function toSsh2(
             instructions,
             questions: questions.map(({ prompt, echo }) => ({ prompt, echo: echo === true })),
           };
-          method.answer(round).then(
-            (answers) => finish([...answers]),
-            () => finish([]),
-          );
+          method.answer(round).then((answers) => finish([...answers]), fail);
         },
       };
   }
@@ -709,56 +855,94 @@ function parseBlob(blob: Buffer): ParsedKey | undefined {
   return parsed instanceof Error ? undefined : parsed;
 }
 
-const agentTimeoutMs = 5_000;
-
-const keyTools: KeyTools = {
-  parse: (text, passphrase) => {
-    const parsed = ssh2.utils.parseKey(text, passphrase);
-    if (parsed instanceof Error) {
-      if (/encrypted|passphrase|bad decrypt|integrity/i.test(parsed.message)) {
-        return { kind: 'locked' };
+function keyToolsOf(deadlines: Ssh2Deadlines): KeyTools {
+  return {
+    parse: (text, passphrase) => {
+      const parsed = ssh2.utils.parseKey(text, passphrase);
+      if (parsed instanceof Error) {
+        if (/encrypted|passphrase|bad decrypt|integrity/i.test(parsed.message)) {
+          return { kind: 'locked' };
+        }
+        return { kind: 'unusable', reason: 'of a kind that cannot be read' };
       }
-      return { kind: 'unusable', reason: 'of a kind that cannot be read' };
-    }
-    const sign = (data: Buffer, hash: string | undefined): Buffer => {
+      return { kind: 'key', key: signingKey(parsed) };
+    },
+    parsePublic: (text) => {
+      const parsed = ssh2.utils.parseKey(text);
+      if (parsed instanceof Error || parsed.isPrivateKey()) return undefined;
+      return parsed.getPublicSSH();
+    },
+    agentKeys: async (path) => {
+      const keys = await askAgent<ParsedKey[]>(path, deadlines.agentMs, (agent, done) =>
+        agent.getIdentities((error, found) => {
+          const usable = (found ?? []).filter((key) => 'getPublicSSH' in key);
+          done(error ?? undefined, usable);
+        }),
+      );
+      return keys.map((key) => ({
+        publicBlob: key.getPublicSSH(),
+        title: `agent key ${toDisplay(key.comment, 60)}`,
+        sign: (data, hash) =>
+          askAgent<Buffer>(path, deadlines.signMs, (agent, done) => {
+            const options = (hash === undefined ? {} : { hash }) as SigningRequestOptions;
+            agent.sign(key, data, options, (error, signature) =>
+              done(error ?? undefined, signature),
+            );
+          }),
+      }));
+    },
+  };
+}
+
+function signingKey(parsed: ParsedKey): SigningKey {
+  return {
+    publicBlob: parsed.getPublicSSH(),
+    sign: (data, hash) => {
       const signature = parsed.sign(data, hash) as Buffer | Error;
       if (signature instanceof Error) throw signature;
       return signature;
-    };
-    return { kind: 'key', key: { publicBlob: parsed.getPublicSSH(), sign } };
-  },
-  parsePublic: (text) => {
-    const parsed = ssh2.utils.parseKey(text);
-    if (parsed instanceof Error || parsed.isPrivateKey()) return undefined;
-    return parsed.getPublicSSH();
-  },
-  agentKeys: async (socket) => {
-    const agent = new ssh2.OpenSSHAgent(socket);
-    const listed = new Promise<ParsedKey[]>((resolve, reject) => {
-      agent.getIdentities((error, keys) => {
-        if (error !== undefined && error !== null) return reject(error);
-        resolve((keys ?? []).filter((key) => 'getPublicSSH' in key));
-      });
+    },
+  };
+}
+
+/** One question to an agent. When it is not answered in time, its socket is closed: nobody waits for it. */
+async function askAgent<T>(
+  path: string,
+  timeoutMs: number,
+  question: (
+    agent: ssh2.OpenSSHAgent,
+    done: (error: Error | undefined, answer: T | undefined) => void,
+  ) => void,
+): Promise<T> {
+  const agent = new ClosableAgent(path);
+  const answered = new Promise<T>((resolve, reject) => {
+    question(agent, (error, answer) => {
+      if (answer !== undefined && error === undefined) resolve(answer);
+      else reject(error ?? new Error('it refused'));
     });
-    const keys = await withDeadline(
-      listed,
-      agentTimeoutMs,
-      () => new UserError('node.agentStuck', 'the agent does not answer'),
-    );
-    return keys.map((key) => ({
-      publicBlob: key.getPublicSSH(),
-      title: `agent key ${toDisplay(key.comment, 60)}`,
-      sign: (data, hash) =>
-        new Promise<Buffer>((resolve, reject) => {
-          const options = (hash === undefined ? {} : { hash }) as SigningRequestOptions;
-          agent.sign(key, data, options, (error, signature) => {
-            if (signature === undefined) reject(error ?? new Error('the agent did not sign'));
-            else resolve(signature);
-          });
-        }),
-    }));
-  },
-};
+  });
+  return withDeadline(
+    answered,
+    timeoutMs,
+    () => new UserError('node.agentStuck', `it does not answer within ${timeoutMs / 1000} s`),
+    () => agent.close(),
+  );
+}
+
+class ClosableAgent extends ssh2.OpenSSHAgent {
+  private stream: Duplex | undefined;
+
+  override getStream(done: (error?: Error | null, stream?: Duplex) => void): void {
+    super.getStream((error?: Error | null, stream?: Duplex) => {
+      this.stream = stream;
+      done(error, stream);
+    });
+  }
+
+  close(): void {
+    this.stream?.destroy();
+  }
+}
 
 function orderHostKeys(known: readonly string[]): (typeof hostKeyAlgorithms)[number][] {
   const isKnown = (algorithm: string): boolean =>
@@ -772,17 +956,18 @@ function orderHostKeys(known: readonly string[]): (typeof hostKeyAlgorithms)[num
 // --- the connection that is handed out -------------------------------------------------------------------
 
 class Ssh2Connection implements Connection {
-  readonly hearsExits = true;
   private readonly node: string;
   private readonly link: Link;
+  private readonly channelMs: number;
   private readonly closed = new Emitter<Error | undefined>();
 
   readonly onDidClose = this.closed.event;
 
   /** `leaveHop` says that the jump hosts are no longer needed. */
-  constructor(node: string, link: Link, leaveHop: () => void) {
+  constructor(node: string, link: Link, channelMs: number, leaveHop: () => void) {
     this.node = node;
     this.link = link;
+    this.channelMs = channelMs;
     link.onClose((reason) => {
       leaveHop();
       this.closed.fire(reason);
@@ -824,12 +1009,12 @@ class Ssh2Connection implements Connection {
     };
   }
 
-  /** An answer to a global request (RFC 4254 §4), refused as it will be, is a sign of life that starts nothing. */
   async ping(timeoutMs: number): Promise<void> {
     const answer = new Promise<void>((resolve, reject) => {
       try {
-        this.link.client.unforwardIn('127.0.0.1', 1, () => resolve());
+        this.link.ask(() => resolve());
       } catch (error) {
+        // ssh2 throws synchronously when the connection is gone (P-15).
         reject(connectionLost(this.node, error));
       }
     });
@@ -856,7 +1041,7 @@ class Ssh2Connection implements Connection {
         reject(connectionLost(this.node, error));
       }
     });
-    return this.link.answered(opened, channelTimeoutMs, this.node);
+    return this.link.answered(opened, this.channelMs, this.node);
   }
 }
 
@@ -871,7 +1056,9 @@ function waitForExit(channel: ClientChannel): Promise<ProcessExit> {
     channel.once('exit', (code: number | null, signal?: string) =>
       resolve({
         exitCode: code ?? undefined,
-        signal: signal === undefined ? undefined : `SIG${signal.replace(/^SIG/, '')}`,
+        // A name of the node's choosing.
+        signal:
+          signal === undefined ? undefined : `SIG${toDisplay(signal.replace(/^SIG/, ''), 20)}`,
       }),
     );
     channel.once('close', () => resolve({ exitCode: undefined, signal: undefined }));

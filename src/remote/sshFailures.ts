@@ -82,45 +82,123 @@ export function closedEarly(where: string): UserError {
   });
 }
 
+/** `head`: the first bytes that came. */
+export function notSsh(where: string, head: Buffer): UserError {
+  return new UserError('node.notSsh', `${where} does not speak SSH on that port ${guess(head)}.`, {
+    hint: 'Check the port in your ssh configuration.',
+  });
+}
+
+function guess(head: Buffer): string {
+  const line = head.toString('latin1').split(/\r?\n/)[0] ?? '';
+  if (/^SSH-1\.(?!99-)/.test(line)) return `but version 1, which nobody should use any more`;
+  if (/^HTTP\/|^<!doctype|^<html/i.test(line)) return '(it looks like a web server)';
+  // A record of the types alert and handshake of TLS 1.x.
+  if ((head[0] === 0x15 || head[0] === 0x16) && head[1] === 3) {
+    return '(it looks like a TLS server)';
+  }
+  return `(it says: ${toDisplay(line, 60)})`;
+}
+
+/** Bytes that no SSH server sends: a broken device on the way, or a broken or hostile server. */
+export function garbled(where: string, cause: Error): UserError {
+  const what = toDisplay(cause.message, 200);
+  return new UserError('node.garbled', `What came from ${where} is no valid SSH (${what}).`, {
+    hint: 'Look at the network between, or ask whoever runs it.',
+    cause,
+  });
+}
+
+/** The node said goodbye, in its own words, before anybody was logged in. */
+export function turnedAway(where: string, words: string): UserError {
+  const said = toDisplay(words, 200);
+  return new UserError('node.turnedAway', `${where} ended the connection (it says: ${said}).`, {
+    hint: 'Ask whoever runs the node.',
+  });
+}
+
+export function noCommonAlgorithm(where: string, cause: Error): UserError {
+  // E.g. `Handshake failed: no matching C->S compression`.
+  const what = /no matching (?:[CS]->[CS] )?(.*)$/.exec(cause.message)?.[1] ?? 'algorithm';
+  return new UserError(
+    'node.noCommonAlgorithm',
+    `${where} and Faultline share no ${toDisplay(what, 60)}.`,
+    { hint: 'The node offers only what is outdated or unusual: look at its sshd_config.', cause },
+  );
+}
+
+/** What was offered to a node, as login.ts tells it. */
+export interface LoginStory {
+  readonly tried: readonly string[];
+  /** A password or an answer went to the node. */
+  readonly hasSentSecret: boolean;
+  /** It would have taken an answer of a person, and nobody could be asked. */
+  readonly lacksPerson: boolean;
+}
+
+export function loginRefused(
+  where: string,
+  target: SshTarget,
+  story: LoginStory,
+  cause: Error,
+): UserError {
+  const { tried } = story;
+  const methods = tried.length === 0 ? 'no key was found to try' : `tried: ${tried.join(', ')}`;
+  const isTooMany = /too many authentication failures/i.test(cause.message);
+  const hint = story.lacksPerson
+    ? 'It wants a password, a passphrase or an answer of yours: connect to it by hand.'
+    : isTooMany
+      ? 'It allows few tries: name the right key with IdentityFile, and set IdentitiesOnly.'
+      : `Check that "ssh ${target.alias}" works, or add your key to the agent.`;
+  return new UserError(
+    'node.authRefused',
+    `${where} refused the login of ${target.user} (${methods}).`,
+    { hint, cause },
+  );
+}
+
+/** For a transport that only knows the words of another program. */
 export function loginFailure(
   where: string,
   target: SshTarget,
   error: Error & { level?: string },
   tried: readonly string[],
 ): UserError {
-  const text = toDisplay(error.message, 200);
   if (error.level === 'client-authentication') {
-    const methods = tried.length === 0 ? 'no key was found to try' : `tried: ${tried.join(', ')}`;
-    return new UserError(
-      'node.authRefused',
-      `${where} refused the login of ${target.user} (${methods}).`,
-      {
-        hint: `Check that "ssh ${target.alias}" works, or add your key to the agent.`,
-        cause: error,
-      },
-    );
+    return loginRefused(where, target, { tried, hasSentSecret: false, lacksPerson: false }, error);
   }
-  if (/version|identification|protocol/i.test(text) && error.level === 'protocol') {
-    return new UserError('node.notSsh', `${where} does not speak SSH on that port (${text}).`, {
-      hint: 'Check the port in your ssh configuration.',
-      cause: error,
-    });
-  }
-  if (/handshake failed|no matching/i.test(text)) {
-    return new UserError(
-      'node.noCommonAlgorithm',
-      `${where} and Faultline share no cipher: ${text}.`,
-      {
-        hint: 'The node offers only outdated algorithms; update its sshd.',
-        cause: error,
-      },
-    );
-  }
-  if (/before handshake|ended|closed/i.test(text)) return closedEarly(where);
+  const text = toDisplay(error.message, 200);
   return new UserError('node.loginFailed', `The login on ${where} failed: ${text}.`, {
     hint: `See what "ssh -v ${target.alias}" says.`,
     cause: error,
   });
+}
+
+/** The connection ended after the user had given an answer: it is not given again by itself. */
+export function loginCut(where: string, target: SshTarget, story: LoginStory): UserError {
+  return new UserError(
+    'node.loginCut',
+    `${where} closed the connection during the login of ${target.user} ` +
+      `(tried: ${story.tried.join(', ')}).`,
+    { hint: `Check that "ssh ${target.alias}" works.` },
+  );
+}
+
+/** sshd waits for a login for two minutes (LoginGraceTime). */
+export function answeredTooLate(where: string): UserError {
+  return new UserError(
+    'node.answeredTooLate',
+    `${where} closed the connection while it waited for your answer.`,
+    { hint: 'Connect again and answer within two minutes.' },
+  );
+}
+
+export function tooManyQuestions(where: string): UserError {
+  return new UserError(
+    'node.tooManyQuestions',
+    `${where} asked more questions than any login needs, and was cut off.`,
+    { hint: 'Its login is broken or hostile: ask whoever runs it.' },
+  );
 }
 
 export function loginCancelled(where: string, target: SshTarget): UserError {
@@ -144,6 +222,12 @@ export function proxyFailure(where: string, words: string): UserError {
   return new UserError('node.proxyFailed', `The ProxyCommand for ${where} failed: ${said}.`, {
     hint: 'Try that command in a terminal; it stands in your ssh configuration.',
   });
+}
+
+/** The last line that says something, safe to show in a sentence. */
+export function lastLine(text: string): string {
+  const lines = text.split(/[\r\n]+/).map((line) => toDisplay(line, 200).trim());
+  return lines.findLast((line) => line !== '') ?? '';
 }
 
 export function misbehaving(where: string, what: string): UserError {
@@ -176,6 +260,17 @@ export function noSessions(node: string, cause: unknown): UserError {
     {
       hint: 'Its sshd has MaxSessions 0 or forbids commands for this account.',
       cause,
+    },
+  );
+}
+
+export function terminalTaken(node: string, said: string): UserError {
+  const words = lastLine(said);
+  return new UserError(
+    'node.terminalTaken',
+    `${node} opened a terminal, but did not run the command there${words === '' ? '' : ` (it says: ${words})`}.`,
+    {
+      hint: 'The start-up files of the login shell may ask something or start another program on a terminal.',
     },
   );
 }
