@@ -90,7 +90,8 @@ ${options.config ?? ''}
       return child;
     },
     unauthenticated: async () => {
-      const title = await readFile(`/proc/${child.pid}/cmdline`, 'latin1');
+      // There is none during a restart.
+      const title = await readFile(`/proc/${child.pid}/cmdline`, 'latin1').catch(() => '');
       return Number(/\[listener\] (\d+) of/.exec(title)?.[1] ?? 0);
     },
     killSessions: async (chosen = () => true) => {
