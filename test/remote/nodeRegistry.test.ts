@@ -90,7 +90,9 @@ test('the clock is measured over the connection and shown with the state', async
 
 test('a connected node is asked who keeps its clock, and in which zone it lives', async () => {
   const env = { ...process.env, TZ: 'Asia/Kathmandu' };
-  const { registry } = registryOf(() => Promise.resolve(new LocalShell({ env })));
+  const { registry } = registryOf(() => Promise.resolve(new LocalShell({ env })), {
+    keepsClocks: true,
+  });
   const [a] = registry.nodes;
   await registry.shell(a!);
   await eventually(() => assert.equal(registry.clockNow(a!)?.facts?.zone?.offsetMinutes, 345));
