@@ -114,7 +114,7 @@ export class CommandLogView
   getTreeItem(row: CommandRow): vscode.TreeItem {
     switch (row.kind) {
       case 'node':
-        return nodeItem(row.totals);
+        return nodeItem(row.totals, this.only !== undefined);
       case 'command':
         return commandItem(row, this.times);
       case 'note':
@@ -183,12 +183,11 @@ function isRow(value: unknown): value is CommandRow {
   );
 }
 
-function nodeItem(totals: CommandTotals): vscode.TreeItem {
-  const item = new vscode.TreeItem(
-    toDisplay(totals.node, 200),
-    vscode.TreeItemCollapsibleState.Collapsed,
-  );
-  item.id = `node/${totals.node}`;
+function nodeItem(totals: CommandTotals, isAskedFor: boolean): vscode.TreeItem {
+  const { Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
+  const item = new vscode.TreeItem(toDisplay(totals.node, 200), isAskedFor ? Expanded : Collapsed);
+  // Whether it is open is remembered by this: one that was asked for opens by itself.
+  item.id = `${isAskedFor ? 'only' : 'node'}/${totals.node}`;
   item.description = describeTotals(totals);
   item.iconPath = new vscode.ThemeIcon('vm');
   item.contextValue = 'commandNode';

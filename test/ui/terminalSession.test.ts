@@ -94,7 +94,7 @@ test('a lost connection is said, cleans up the screen, and comes back with Enter
   await settled();
   made.terminals[0]!.lose();
   await eventually(() => assert.match(made.screen, /lost\. Press Enter to reconnect\.\r\n$/));
-  assert.ok(made.screen.includes('\u001b[?1049l') && made.screen.includes('\u001b[?1000l'));
+  assert.ok(made.screen.includes('\u001b[?1047l') && made.screen.includes('\u001b[?1000l'));
   assert.deepEqual(made.ends, []);
   made.session.input('q');
   assert.equal(made.terminals.length, 1);
