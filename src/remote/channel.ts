@@ -6,15 +6,18 @@ import { UserError } from '../base/errors.ts';
 import { withDeadline, abortable } from '../base/async.ts';
 import type { ExecOptions, ExecResult, RemoteProcess } from './shell.ts';
 
-/** Noise before the marker beyond this size means that no POSIX sh answers on this node. */
-const maxNoiseBytes = 1 << 20;
+/** What a login shell may take until it runs a command. */
+export const shellStartTimeoutMs = 15_000;
+
 const keptNoiseBytes = 4 << 10;
 
-export interface ProgramOutput {
+export interface MarkedOutput {
   /** What comes after the marker; empty without one. */
-  readonly stdout: Readable;
-  /** What the login shell printed before the program: the last 4 KiB so far. */
+  readonly output: Readable;
+  /** What the login shell printed before the marker: the last 4 KiB so far. */
   readonly noise: () => string;
+  /** False when the output ended without the marker; never rejects. */
+  readonly found: Promise<boolean>;
 }
 
 /** Drops what login start-up files print. `onBytes` is told of all bytes that arrived. */
@@ -22,27 +25,28 @@ export function skipToMarker(
   stream: Readable,
   marker: string,
   onBytes?: (bytes: number) => void,
-): ProgramOutput {
+): MarkedOutput {
   const wanted = Buffer.from(marker, 'latin1');
-  let seen: Buffer | undefined = Buffer.alloc(0);
+  let isFound = false;
   let noise: Buffer = Buffer.alloc(0);
+  let tell: (isFound: boolean) => void;
+  const found = new Promise<boolean>((resolve) => (tell = resolve));
   const skip = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       onBytes?.(chunk.length);
-      if (seen === undefined) return done(null, chunk);
-      seen = Buffer.concat([seen, chunk]);
+      if (isFound) return done(null, chunk);
+      const seen = Buffer.concat([noise, chunk]);
       const at = seen.indexOf(wanted);
-      noise = seen.subarray(0, at < 0 ? seen.length : at).subarray(-keptNoiseBytes);
-      if (at >= 0) {
-        const rest = seen.subarray(at + wanted.length);
-        seen = undefined;
-        return done(null, rest.length > 0 ? rest : undefined);
-      }
-      if (seen.length > maxNoiseBytes) seen = seen.subarray(-wanted.length);
-      done();
+      isFound = at >= 0;
+      noise = Buffer.from(seen.subarray(0, isFound ? at : seen.length).subarray(-keptNoiseBytes));
+      if (!isFound) return done();
+      tell(true);
+      const rest = seen.subarray(at + wanted.length);
+      done(null, rest.length > 0 ? rest : undefined);
     },
   });
-  return { stdout: pipeThrough(stream, skip), noise: () => noise.toString('utf8') };
+  for (const end of ['finish', 'close']) skip.once(end, () => tell(isFound));
+  return { output: pipeThrough(stream, skip), noise: () => noise.toString('utf8'), found };
 }
 
 /** A pipe that also ends when the stream is closed before its end (a lost connection), or readers would hang. */
@@ -89,6 +93,11 @@ export function countReads(stream: Readable, onBytes: (bytes: number) => void): 
 const defaultTimeoutMs = 30_000;
 const defaultMaxOutputBytes = 64 << 20;
 const maxStderrBytes = 64 << 10;
+/**
+ * What start-up files leave running in the background holds the output open. A program that has ended is given
+ * this long without a further byte.
+ */
+const heldOpenMs = 1_000;
 
 /** Runs a started program to its end. `where` names the node in errors. */
 export async function collect(
@@ -103,27 +112,46 @@ export async function collect(
     // The program may end without reading its input; its exit says what happened.
   });
   program.stdin.end(options.stdin ?? '');
+  let lastByteAt = 0;
+  const onBytes = (): void => void (lastByteAt = performance.now());
   const work = async (): Promise<ExecResult> => {
     const [stdout, stderr, exit] = await Promise.all([
-      readAll(program.stdout, maxOutputBytes, () => tooMuchOutput(where, maxOutputBytes)),
-      readHead(program.stderr, maxStderrBytes),
+      readAll(program.stdout, maxOutputBytes, onBytes, () => tooMuchOutput(where, maxOutputBytes)),
+      readHead(program.stderr, maxStderrBytes, onBytes),
       program.exited,
     ]);
     return { stdout, stderr: stderr.toString('utf8'), noise: program.noise?.() ?? '', ...exit };
   };
+  let quiet: NodeJS.Timeout | undefined;
+  let isOver = false;
+  void program.exited.then(() => {
+    if (isOver) return;
+    onBytes();
+    quiet = setInterval(() => {
+      if (performance.now() - lastByteAt >= heldOpenMs) program.dispose();
+    }, heldOpenMs / 4);
+  });
   try {
     return await withDeadline(abortable(work(), signal), timeoutMs, () =>
       timedOut(where, timeoutMs),
     );
   } finally {
+    isOver = true;
+    clearInterval(quiet);
     program.dispose();
   }
 }
 
-async function readAll(stream: Readable, limit: number, tooMuch: () => Error): Promise<Buffer> {
+async function readAll(
+  stream: Readable,
+  limit: number,
+  onBytes: () => void,
+  tooMuch: () => Error,
+): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
+    onBytes();
     length += chunk.length;
     if (length > limit) throw tooMuch();
     chunks.push(chunk);
@@ -132,10 +160,11 @@ async function readAll(stream: Readable, limit: number, tooMuch: () => Error): P
 }
 
 /** The first bytes; the rest is read and dropped, since an unread stderr stalls the program (P-26). */
-async function readHead(stream: Readable, limit: number): Promise<Buffer> {
+async function readHead(stream: Readable, limit: number, onBytes: () => void): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
+    onBytes();
     if (length < limit) chunks.push(chunk.subarray(0, limit - length));
     length += chunk.length;
   }

@@ -10,8 +10,30 @@ import { randomBytes } from 'node:crypto';
 import { UserError } from '../base/errors.ts';
 import type { RemoteCommand } from './shell.ts';
 
+/** Exit code of the bootstrap when the line it read is not the one we sent: see `noHeader` of connect.ts. */
+export const noHeaderExitCode = 96;
+
+/**
+ * Start-up files of the login shell may read from stdin, and what is left of our line must then never be
+ * evaluated: hence its first word. It also makes the line a comment for whatever other shell reads it as a
+ * script (a `.bashrc` with `exec zsh`). The names of the variables are our own, as the user may export any other.
+ */
+const firstWord = '#faultline';
+const readHeader = `IFS=" " read -r __fl_word __fl_line && [ "$__fl_word" = "${firstWord}" ] || exit ${noHeaderExitCode}`;
+
 /** What is sent as the SSH exec request, always. */
-export const bootstrapCommand = `exec /bin/sh -c 'IFS= read -r l && eval "$l"'`;
+export const bootstrapCommand = `exec /bin/sh -c '${readHeader}; eval "$__fl_line"'`;
+
+/** On a terminal this shows that the header may come. */
+export const terminalReady = '\u001efaultline-ready\r\n';
+
+/**
+ * The same on a terminal, where the header must be read unechoed and outside canonical mode, whose lines end at
+ * 4,096 bytes.
+ */
+export const terminalBootstrapCommand =
+  `exec /bin/sh -c 'command -p stty -echo -icanon && printf "\\036faultline-ready\\n" || exit ${noHeaderExitCode}; ` +
+  `${readHeader}; command -p stty echo icanon; eval "$__fl_line"'`;
 
 /** The largest header line (script and arguments, escaped) we send: the node's sh holds it in memory. */
 const maxHeaderBytes = 4 << 20;
@@ -20,42 +42,55 @@ export interface EncodedCommand {
   /** To be written to the channel's stdin first. Ends in a line feed. */
   readonly header: string;
   /**
-   * The program's output starts after this text on stdout: whatever the login shell's start-up files print
-   * comes before it. Random, so start-up files cannot forge it by accident.
+   * The program's output starts after this text on stdout and on stderr: whatever the login shell's start-up
+   * files print comes before it. Random, so start-up files cannot forge it by accident.
    */
   readonly marker: string;
 }
 
 export interface EncodeOptions {
   readonly guard?: boolean;
+  /** For `terminalBootstrapCommand`: one marker only, as a terminal has one output. */
+  readonly onTerminal?: boolean;
 }
 
 export function encodeCommand(command: RemoteCommand, options: EncodeOptions = {}): EncodedCommand {
   const name = `faultline-${randomBytes(8).toString('hex')}`;
+  const mark = `printf '\\036${name}\\n'`;
   const args = command.args ?? [];
-  const argNames = args.map((_, index) => `"$__fl${index + 1}"`).join(' ');
-  const statements = [
-    `printf '\\036${name}\\n'`,
+  const program = [
     assignment('__fl0', command.script),
     ...args.map((arg, index) => assignment(`__fl${index + 1}`, arg)),
+    ['set --', ...args.map((_, index) => `"$__fl${index + 1}"`)].join(' '),
+    'eval "$__fl0"',
+  ].join('; ');
+  const start = [findPrograms, mark, ...(options.onTerminal === true ? [] : [`${mark} >&2`])];
+  const lines =
     options.guard === true
-      ? `set -- /bin/sh -c "$__fl0" sh ${argNames}; ${guard}`
-      : `set -- ${argNames}; eval "$__fl0"`,
-  ];
-  const header = `${statements.join('; ')}\n`;
+      ? [[...start, guard].join('; '), program]
+      : [[...start, program].join('; ')];
+  const header = `${firstWord} ${lines.join('\n')}\n`;
   if (header.length > maxHeaderBytes) {
     throw new UserError('command.tooLarge', 'The command is larger than 4 MiB.');
   }
   return { header, marker: `\u001e${name}\n` };
 }
 
+/** Start-up files may leave a PATH without the programs that every script needs. */
+const findPrograms =
+  'command -v cat >/dev/null || ' +
+  `PATH=\${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`;
+
 /**
- * Runs "$@" in a session of its own and ends that whole process group when stdin closes, which is what a
- * closed or lost channel looks like from the node. Keeps exit codes and signals true.
+ * Runs the next line in a session of its own and ends that whole process group when stdin closes, which is what a
+ * closed or lost channel looks like from the node. Keeps exit codes and signals true. The line goes through a
+ * pipe: what a process is given as arguments is there for all users of the node to see.
  */
 const guard = [
+  'IFS= read -r __fl_line',
   'exec 3<&0',
-  'setsid "$@" </dev/null 3<&- & __p=$!',
+  `printf '%s\\n' "$__fl_line" | ` +
+    `setsid /bin/sh -c 'IFS= read -r __fl_line; exec </dev/null; eval "$__fl_line"' 3<&- & __p=$!`,
   '{ cat <&3 >/dev/null; kill -s TERM -- -$__p; sleep 2; kill -s KILL -- -$__p; } >/dev/null 2>&1 & __w=$!',
   'exec 3<&-',
   'wait $__p; __r=$?',

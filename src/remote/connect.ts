@@ -2,7 +2,8 @@
 // and checks that a POSIX shell answers.
 
 import { describeError, UserError } from '../base/errors.ts';
-import { toDisplay } from '../base/displayText.ts';
+import { shellStartTimeoutMs } from './channel.ts';
+import { noHeaderExitCode } from './command.ts';
 import type { CommandLog } from './commandLog.ts';
 import type { ConnectOptions, Connection, Transport } from './connection.ts';
 import { ConnectionReport } from './connectionReport.ts';
@@ -13,6 +14,7 @@ import type { Node } from './node.ts';
 import { PooledShell, type PoolLimits } from './pooledShell.ts';
 import type { ExecResult } from './shell.ts';
 import { resolveHost, type SshConfigOptions } from './sshConfig.ts';
+import { lastLine } from './sshFailures.ts';
 import { connectionLost } from './sshFailures.ts';
 
 export interface ConnectAttempt {
@@ -35,7 +37,6 @@ export interface ConnectorOptions {
 }
 
 const nobody: LoginPrompts = {};
-const shellTimeoutMs = 15_000;
 /** A login shell that takes longer makes every command slow, and its owner may not know. */
 const slowShellMs = 1_500;
 
@@ -130,7 +131,7 @@ async function checkShell(
   const startedAt = performance.now();
   try {
     const command = { script: 'echo ready', title: 'check that a POSIX shell answers' };
-    const answer = await shell.exec(command, { timeoutMs: shellTimeoutMs }, signal);
+    const answer = await shell.exec(command, { timeoutMs: shellStartTimeoutMs }, signal);
     if (answer.stdout.toString() !== 'ready\n') throw noShell(node, answer);
     const tookMs = performance.now() - startedAt;
     end('ok', describeShell(answer, tookMs));
@@ -156,10 +157,18 @@ function describeShell(answer: ExecResult, tookMs: number): string | undefined {
   return remarks.length === 0 ? undefined : remarks.join('; ');
 }
 
-function noShell(node: Node, answer: ExecResult): UserError {
+function noShell(node: Node, { noise = '', stderr, exitCode }: ExecResult): UserError {
+  if (exitCode === noHeaderExitCode) {
+    return new UserError(
+      'node.shellReadsInput',
+      `${node.name} lets you log in, but the start-up files of the login shell read what is sent to commands.`,
+      {
+        hint: 'Look there for a command that reads its input (read, cat, ssh), and give it </dev/null.',
+      },
+    );
+  }
   // The login program of a closed account writes to stdout, sh to stderr.
-  const said = `${answer.noise ?? ''}\n${answer.stderr}`.trim().split('\n').at(-1) ?? '';
-  const words = toDisplay(said, 200);
+  const words = lastLine(noise + stderr);
   const isUnavailable = /not available|expired|nologin|disabled|locked/i.test(words);
   return new UserError(
     isUnavailable ? 'node.accountClosed' : 'node.noShell',
@@ -167,7 +176,7 @@ function noShell(node: Node, answer: ExecResult): UserError {
     {
       hint: isUnavailable
         ? 'The account is closed or has no login shell: ask whoever runs the node.'
-        : 'The account needs a POSIX shell: it may be for file transfer only, or have a forced command.',
+        : 'It may be for file transfer only, have a forced command, or a start-up file that starts another shell (exec).',
     },
   );
 }
@@ -175,7 +184,7 @@ function noShell(node: Node, answer: ExecResult): UserError {
 function shellTooSlow(node: Node, cause: Error): UserError {
   return new UserError(
     'node.shellTooSlow',
-    `${node.name} lets you log in, but its shell did not start within ${shellTimeoutMs / 1000} s.`,
+    `${node.name} lets you log in, but its shell did not start within ${shellStartTimeoutMs / 1000} s.`,
     {
       hint: 'Look at the start-up files of the login shell there (.bashrc), or at its load.',
       cause,

@@ -60,10 +60,13 @@ export class LocalShell implements Shell {
     });
     child.stdin.write(header);
     const exited = waitForExit(child);
+    const stdout = skipToMarker(child.stdout, marker);
+    const stderr = skipToMarker(child.stderr, marker);
     const remote: RemoteProcess = {
       stdin: child.stdin,
-      ...skipToMarker(child.stdout, marker),
-      stderr: child.stderr,
+      stdout: stdout.output,
+      stderr: stderr.output,
+      noise: () => stdout.noise() + stderr.noise(),
       exited,
       dispose: () => {
         this.running.delete(remote);

@@ -1,12 +1,17 @@
 // A Shell over one or more connections to a node: who gets a channel, who waits, when another connection is
 // worth its login, and when one has served long enough.
 
-import type { Readable } from 'node:stream';
-import { delay } from '../base/async.ts';
+import type { Readable, Writable } from 'node:stream';
+import { delay, withDeadline } from '../base/async.ts';
 import { Emitter } from '../base/emitter.ts';
 import { UserError } from '../base/errors.ts';
-import { collect, countReads, countWrites, skipToMarker } from './channel.ts';
-import { bootstrapCommand, encodeCommand } from './command.ts';
+import { collect, countReads, countWrites, shellStartTimeoutMs, skipToMarker } from './channel.ts';
+import {
+  bootstrapCommand,
+  encodeCommand,
+  terminalBootstrapCommand,
+  terminalReady,
+} from './command.ts';
 import type { CommandLog, RunningCommand } from './commandLog.ts';
 import type { Channel, ChannelRequest, Connection } from './connection.ts';
 import { Lifeline } from './lifeline.ts';
@@ -20,7 +25,7 @@ import type {
   StartOptions,
   TerminalOptions,
 } from './shell.ts';
-import { connectionLost, noFreeSession, noSessions } from './sshFailures.ts';
+import { connectionLost, noFreeSession, noSessions, terminalTaken } from './sshFailures.ts';
 
 export interface PoolLimits {
   /** sshd allows ten sessions on a connection (MaxSessions); two are left to others. */
@@ -158,25 +163,19 @@ export class PooledShell implements Shell {
   async openTerminal(options: TerminalOptions, command?: RemoteCommand): Promise<RemoteTerminal> {
     const entry = this.options.commands?.begin(this.options.node, 'terminal', command);
     try {
-      const program = command === undefined ? undefined : terminalBootstrap;
+      const program = command === undefined ? undefined : terminalBootstrapCommand;
       const { channel } = await this.open('long', { command: program, terminal: options });
       void channel.exited.then((exit) => entry?.end(exit));
       const stdin = countWrites(channel.stdin, (bytes) => entry?.sent(bytes));
       const output = countReads(channel.stdout, (bytes) => entry?.received(bytes));
       channel.stderr.resume();
-      // What is typed before the command has been sent would be taken for it.
-      let typed: string[] | undefined = command === undefined ? undefined : [];
-      const onReady = (header: string): void => {
-        for (const data of [header, ...(typed ?? [])]) stdin.write(data);
-        typed = undefined;
-      };
       return {
-        output: command === undefined ? output : sendWhenReady(output, command, onReady),
+        output:
+          command === undefined
+            ? output
+            : await this.sendToTerminal(channel, stdin, output, command),
         exited: channel.exited,
-        write: (data) => {
-          if (typed === undefined) stdin.write(data);
-          else typed.push(data);
-        },
+        write: (data) => void stdin.write(data),
         resize: (size) => channel.resize(size),
         dispose: () => channel.dispose(),
       };
@@ -192,6 +191,33 @@ export class PooledShell implements Shell {
 
   // --- programs ------------------------------------------------------------------------------------------
 
+  /** Sends the command once the terminal is ready for it; gives the output after the command's marker. */
+  private async sendToTerminal(
+    channel: Channel,
+    stdin: Writable,
+    output: Readable,
+    command: RemoteCommand,
+  ): Promise<Readable> {
+    const { node } = this.options;
+    const start = skipToMarker(output, terminalReady);
+    try {
+      const { header, marker } = encodeCommand(command, { onTerminal: true });
+      const isReady = await withDeadline(start.found, shellStartTimeoutMs, () =>
+        terminalTaken(node, start.noise()),
+      );
+      if (!isReady) {
+        const { exitCode, signal } = await channel.exited;
+        const isLost = exitCode === undefined && signal === undefined;
+        throw isLost ? connectionLost(node) : terminalTaken(node, start.noise());
+      }
+      stdin.write(header);
+      return skipToMarker(start.output, marker.replace('\n', '\r\n')).output;
+    } catch (error) {
+      channel.dispose();
+      throw error;
+    }
+  }
+
   private async run(
     command: RemoteCommand,
     options: StartOptions,
@@ -205,19 +231,26 @@ export class PooledShell implements Shell {
     const onReceived = (bytes: number): void => entry?.received(bytes);
     const stdin = countWrites(channel.stdin, (bytes) => entry?.sent(bytes));
     stdin.write(header);
-    const output = skipToMarker(channel.stdout, marker, onReceived);
-    const stderr = countReads(channel.stderr, onReceived);
+    const stdout = skipToMarker(channel.stdout, marker, onReceived);
+    const stderr = skipToMarker(channel.stderr, marker, onReceived);
     if (need === 'long') lane.lifeline.guard(channel.closed);
     const dispose = (): void => {
       signal?.removeEventListener('abort', dispose);
       channel.dispose();
       // What is not read any more must not hold the channel open.
-      output.stdout.resume();
-      stderr.resume();
+      stdout.output.resume();
+      stderr.output.resume();
     };
     signal?.addEventListener('abort', dispose, { once: true });
     void channel.exited.then(() => signal?.removeEventListener('abort', dispose));
-    return { stdin, ...output, stderr, exited: channel.exited, dispose };
+    return {
+      stdin,
+      stdout: stdout.output,
+      stderr: stderr.output,
+      noise: () => stdout.noise() + stderr.noise(),
+      exited: channel.exited,
+      dispose,
+    };
   }
 
   /** Opens a channel; a node that allows fewer sessions than we thought teaches us its limit. */
@@ -424,26 +457,4 @@ export class PooledShell implements Shell {
 
 function abortReason(signal: AbortSignal | undefined): Error {
   return signal?.reason instanceof Error ? signal.reason : new Error('aborted');
-}
-
-// On a terminal the header is read unechoed and outside canonical mode, whose lines end at 4,096 bytes.
-const terminalReady = '\u001efaultline-ready\r\n';
-const terminalBootstrap =
-  `exec /bin/sh -c 'stty -echo -icanon; printf "\\036faultline-ready\\n"; IFS= read -r l; ` +
-  `stty echo icanon; eval "$l"'`;
-
-/** Sends the command once the terminal is ready for it; gives the output after the command's marker. */
-function sendWhenReady(
-  output: Readable,
-  command: RemoteCommand,
-  onReady: (header: string) => void,
-): Readable {
-  const { header, marker } = encodeCommand(command);
-  const afterReady = skipToMarker(output, terminalReady).stdout;
-  output.on('data', function onData(chunk: Buffer) {
-    if (!chunk.includes('faultline-ready')) return;
-    output.off('data', onData);
-    onReady(header);
-  });
-  return skipToMarker(afterReady, marker.replace('\n', '\r\n')).stdout;
 }

@@ -45,7 +45,7 @@ export interface ProcessExit {
 export interface ExecResult extends ProcessExit {
   readonly stdout: Buffer;
   readonly stderr: string;
-  /** What the login shell's start-up files printed before the program: at most 4 KiB. */
+  /** What the login shell's start-up files printed before the program: at most 4 KiB of stdout and of stderr. */
   readonly noise?: string;
 }
 
@@ -55,7 +55,7 @@ export interface RemoteProcess extends Disposable {
   /** Holds the channel back when it is not read. */
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** What the login shell printed before the program, so far: at most 4 KiB. */
+  /** What the login shell printed before the program, so far: at most 4 KiB of stdout and of stderr. */
   readonly noise?: () => string;
   /** Resolves once; never rejects. */
   readonly exited: Promise<ProcessExit>;
