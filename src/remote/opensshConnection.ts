@@ -4,7 +4,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withDeadline } from '../base/async.ts';
@@ -264,8 +264,10 @@ class OpensshLogin {
     }
     if (this.log.stage === 'loggedIn') this.unlocked.clear();
     // A jump host's own configuration may let its ssh go on after this warning; we do not.
-    if (/IDENTIFICATION HAS CHANGED|REVOKED HOST KEY/.test(line)) this.isWarned = true;
-    else if (this.isWarned && line.startsWith('debug1: ')) {
+    if (/IDENTIFICATION HAS CHANGED|REVOKED HOST KEY/.test(line)) {
+      // Nor do we listen to a banner that says so.
+      this.isWarned ||= this.log.stage === 'handshake';
+    } else if (this.isWarned && line.startsWith('debug1: ')) {
       return this.fail(opensshFailure(this.way, this.log));
     }
     if (this.log.stage !== this.clockStage) this.startClock();
@@ -326,6 +328,7 @@ class OpensshLogin {
       case 'hostKey': {
         const { fingerprint, takesFingerprint } = question;
         if (this.options.acceptedHostKeys.has(fingerprint)) {
+          await endLastLine(place.target.userKnownHostsFiles[0]);
           return takesFingerprint ? fingerprint : 'yes';
         }
         // Nobody is asked while a connection is open: it is made again with the answer.
@@ -368,7 +371,9 @@ class OpensshLogin {
 
   /** With keyboard-interactive the instructions stand in lines of their own before the question. */
   private nodeWords(prompt: string): string {
-    const { lines } = this.log;
+    const lines = this.log.lines
+      .map(({ text }) => text)
+      .filter((text) => !text.startsWith('debug1: read_passphrase'));
     const from = lines.findLastIndex((line) => line.startsWith('debug1: '));
     return [...lines.slice(from + 1), prompt].join('\n');
   }
@@ -420,13 +425,17 @@ class Master {
         onFailed(noClient(login.config.sshPath ?? 'ssh', error));
         resolve();
       });
-      // A proxy that outlives it may hold its stderr open: all of ssh's own words have come by then.
       this.child.once('exit', () => {
-        setTimeout(() => {
+        resolve();
+        // The words of a proxy may come after ssh's own; one that outlives it may hold stderr open.
+        const tell = (): void => {
+          clearTimeout(wait);
+          stderr.off('end', tell);
           reader.end();
           this.onExit();
-          resolve();
-        }, lastWordsMs);
+        };
+        const wait = setTimeout(tell, lastWordsMs);
+        stderr.once('end', tell);
       });
     });
   }
@@ -437,22 +446,29 @@ class Master {
     const cut = setTimeout(() => this.kill('SIGKILL'), killAfterMs);
     cut.unref();
     await this.exited;
-    // What it had started, if it still is there.
-    this.kill('SIGTERM');
+    clearTimeout(cut);
     this.child.stderr?.destroy();
+    // What it had started is told, too, and then not asked any more.
+    for (let waited = 0; waited < killAfterMs && this.kill('SIGTERM'); waited += groupPollMs) {
+      await new Promise((resolve) => setTimeout(resolve, groupPollMs).unref());
+    }
+    this.kill('SIGKILL');
   }
 
-  private kill(signal: 'SIGTERM' | 'SIGKILL'): void {
-    if (this.child.pid === undefined) return;
+  /** False when nobody is left in the group. */
+  private kill(signal: 'SIGTERM' | 'SIGKILL'): boolean {
+    if (this.child.pid === undefined) return false;
     try {
-      process.kill(-this.child.pid, signal);
+      return process.kill(-this.child.pid, signal);
     } catch {
-      // Nobody is left in the group.
+      return false;
     }
   }
 }
 
-const lastWordsMs = 20;
+const groupPollMs = 50;
+const lastWordsMs = 250;
+const reasonMs = 20;
 
 function noClient(program: string, error: Error & { code?: string }): UserError {
   const isMissing = error.code === 'ENOENT';
@@ -490,9 +506,11 @@ class OpensshConnection implements Connection {
     this.proxied = await takeOverMaster(
       socketPath,
       (message) => this.channels.accept(message),
-      () => this.onLost(),
+      // What ssh has to say on its end has been written, and is read in a moment.
+      () => setTimeout(() => this.onLost(), reasonMs),
     );
-    this.master.onExit = () => this.onLost();
+    // Its end is heard of on the socket.
+    this.master.onExit = () => undefined;
   }
 
   async openChannel(request: ChannelRequest): Promise<Channel> {
@@ -514,7 +532,7 @@ class OpensshConnection implements Connection {
   }
 
   private onLost(): void {
-    const said = this.log.words.at(-1);
+    const said = this.log.words.findLast((line) => !line.startsWith('Authenticat'));
     const cause = said === undefined ? undefined : new Error(toDisplay(said, 200));
     this.close(connectionLost(this.node, cause));
   }
@@ -528,6 +546,13 @@ class OpensshConnection implements Connection {
     this.closed.fire(reason);
     this.closed.dispose();
   }
+}
+
+/** Before 9.3 ssh adds to a last line that has no end, which spoils that line and the new one. */
+async function endLastLine(file: string | undefined): Promise<void> {
+  // Where it cannot be done ssh has its own words for it.
+  const text = file === undefined ? '' : await readFile(file, 'latin1').catch(() => '');
+  if (text !== '' && !text.endsWith('\n')) await appendFile(file!, '\n').catch(() => undefined);
 }
 
 function asError(error: unknown): Error {

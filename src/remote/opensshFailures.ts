@@ -72,14 +72,16 @@ export function unknownHostKey(
 /** The first of ssh's lines that says why decides; what comes after it are consequences. */
 export function opensshFailure(way: OpensshWay, log: OpensshLog): UserError {
   const place = placeOf(way, log);
-  for (const line of log.lines) {
-    for (const [pattern, explain] of reasons) {
-      const match = pattern.exec(line);
+  for (const { text, isFromLogin } of log.lines) {
+    for (const [pattern, explain] of isFromLogin
+      ? loginReasons
+      : [...wayReasons, ...loginReasons]) {
+      const match = pattern.exec(text);
       const error = match === null ? undefined : explain({ way, place, log, match });
       if (error !== undefined) return error;
     }
   }
-  const said = log.words.at(-1) ?? log.lines.at(-1) ?? 'ssh ended without a word';
+  const said = log.words.at(-1) ?? log.lines.at(-1)?.text ?? 'ssh ended without a word';
   return loginFailure(place.where, place.target, new Error(said), log.hop.tried);
 }
 
@@ -99,7 +101,8 @@ const socketCodes: readonly (readonly [RegExp, string])[] = [
   [/Network is unreachable|Can't assign requested address/, 'ENETUNREACH'],
 ];
 
-const reasons: readonly Reason[] = [
+/** Not looked for while logging in: a node's banner could claim any of these. */
+const wayReasons: readonly Reason[] = [
   [
     /Could not resolve hostname (\S+): (.*)$/,
     ({ way, match: [, host = '', why = ''] }) => {
@@ -140,13 +143,32 @@ const reasons: readonly Reason[] = [
         { hint: 'The node offers only outdated algorithms; update its sshd.' },
       ),
   ],
-  [/Too many authentication failures/, refusedLogin],
-  [/: Permission denied \([^)]*\)\.?$/, refusedLogin],
   [
     /banner line (?:contains invalid|too long)|Bad packet length|Protocol major versions differ|Bad remote protocol version/,
     notSsh,
   ],
   [/^debug1: kex_exchange_identification: banner line \d+: (.*)$/, notSshAfterAll],
+  [
+    /^(.*(?:[Bb]ad configuration option|Bad owner or permissions on).*)$/,
+    ({ way: { target }, match: [, words = ''] }) =>
+      new UserError(
+        'ssh.configInvalid',
+        `The ssh configuration for "${target.alias}" cannot be used: ${toDisplay(words, 200)}.`,
+        { hint: 'Correct that line, then refresh the nodes.' },
+      ),
+  ],
+];
+
+const loginReasons: readonly Reason[] = [
+  [/Too many authentication failures/, refusedLogin],
+  [/: Permission denied \([^)]*\)\.?$/, refusedLogin],
+  [
+    /^ssh_askpass: exec\(.*\): (.*)$/,
+    ({ match: [, why = ''] }) =>
+      new UserError('ssh.askpassBlocked', `ssh could not ask you for anything (${why}).`, {
+        hint: 'Programs may not run in the directory for temporary files: set TMPDIR to another one.',
+      }),
+  ],
   [
     /^(?:kex|ssh)_exchange_identification: |^Connection (?:closed|reset) by |^Connection to .* (?:timed out|closed)/,
     ({ way, place, log }) => {
@@ -156,22 +178,6 @@ const reasons: readonly Reason[] = [
       const said = log.words.filter((line) => !/exchange_identification|^Connection /.test(line));
       return proxyFailure(place.where, said.at(-1) ?? 'it ended without a word');
     },
-  ],
-  [
-    /^(.*(?:[Bb]ad configuration option|Bad owner or permissions on|bad configuration options|line \d+: ).*)$/,
-    ({ way: { target }, match: [, words = ''] }) =>
-      new UserError(
-        'ssh.configInvalid',
-        `The ssh configuration for "${target.alias}" cannot be used: ${toDisplay(words, 200)}.`,
-        { hint: 'Correct that line, then refresh the nodes.' },
-      ),
-  ],
-  [
-    /^ssh_askpass: exec\(.*\): (.*)$/,
-    ({ match: [, why = ''] }) =>
-      new UserError('ssh.askpassBlocked', `ssh could not ask you for anything (${why}).`, {
-        hint: 'Programs may not run in the directory for temporary files: set TMPDIR to another one.',
-      }),
   ],
 ];
 
@@ -209,7 +215,7 @@ function notSshAfterAll(facts: Facts): UserError | undefined {
 
 /** The lines of ssh's warning, of which each piece may be missing. */
 function changedHostKey({ place, log }: Facts): UserError {
-  const text = log.lines.join('\n');
+  const text = log.lines.map((line) => line.text).join('\n');
   const { hostKey } = log.hop;
   const name = keyName(place.target);
   const onFile = /^Offending (\S+) key in (.*)$/m.exec(text);

@@ -42,9 +42,15 @@ const newHop: OpensshHop = {
 const maxLines = 400;
 const maxLineLength = 2_000;
 
+export interface OpensshLine {
+  readonly text: string;
+  /** It came while logging in, where the node's banner and questions stand between ssh's own words. */
+  readonly isFromLogin: boolean;
+}
+
 export class OpensshLog {
   /** The last lines, oldest first. */
-  readonly lines: string[] = [];
+  readonly lines: OpensshLine[] = [];
   stage: OpensshStage = 'connect';
   hop: OpensshHop = newHop;
   /** ssh's own version, e.g. `OpenSSH_9.2p1`. */
@@ -58,7 +64,7 @@ export class OpensshLog {
 
   accept(text: string): void {
     const line = text.slice(0, maxLineLength);
-    this.lines.push(line);
+    this.lines.push({ text: line, isFromLogin: this.isLoggingIn });
     if (this.lines.length > maxLines) this.lines.shift();
     for (const [pattern, act] of meanings) {
       const match = pattern.exec(line);
@@ -86,9 +92,13 @@ export class OpensshLog {
     this.hop = { ...this.hop, tried: [...this.hop.tried, what] };
   }
 
+  get isLoggingIn(): boolean {
+    return this.stage === 'login' || this.stage === 'sign';
+  }
+
   /** The lines that a node or a proxy wrote: everything but ssh's own notes. */
   get words(): readonly string[] {
-    return this.lines.filter((line) => !/^debug\d: |^OpenSSH_/.test(line));
+    return this.lines.map(({ text }) => text).filter((line) => !/^debug\d: |^OpenSSH_/.test(line));
   }
 }
 
