@@ -60,8 +60,8 @@ const daemonNames: Readonly<Record<SyncState['kind'], string>> = {
   ntpd: 'Kept by ntpd',
   openntpd: 'Kept by OpenNTPD',
   timesyncd: 'Kept by systemd-timesyncd',
-  none: 'Kept by nobody known',
-  unknown: 'Could not check who keeps it',
+  none: 'No time daemon',
+  unknown: 'Time daemon unknown',
 };
 
 export function describeSync({ kind, synchronised, offsetMs, detail }: SyncState): string {

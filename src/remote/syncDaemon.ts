@@ -148,12 +148,15 @@ function readSync(sections: Sections): SyncState {
     return { kind: running.kind, synchronised: kernel, offsetMs: undefined, detail };
   }
   if (processes.includes('hidden')) {
-    return notChecked(kernel, withKernel('It does not show its processes to this login', kernel));
+    return notChecked(
+      kernel,
+      withKernel('The node does not show its processes to this login', kernel),
+    );
   }
   const isContainer = (sections.get('container') ?? '').trim() === 'yes';
   const found = isContainer
-    ? 'This is a container: its host keeps the clock'
-    : 'No program was found that keeps the clock right';
+    ? 'This is a container, whose host keeps the clock'
+    : 'None of the usual ones runs';
   const detail = withKernel(found, kernel);
   return { kind: 'none', synchronised: kernel, offsetMs: undefined, detail };
 }
@@ -164,7 +167,7 @@ function notChecked(kernel: boolean | undefined, detail: string): SyncState {
 
 function withKernel(found: string, kernel: boolean | undefined): string {
   if (kernel === undefined) return `${found}.`;
-  return `${found}; the kernel says that it is ${kernel ? '' : 'not '}synchronised.`;
+  return `${found}; the kernel says that the clock is ${kernel ? '' : 'not '}synchronised.`;
 }
 
 /** adjtimex(2) answers 5 (TIME_ERROR) for a clock that nobody keeps right, 0 to 4 for one that somebody does. */

@@ -201,13 +201,14 @@ function commandItem(
 ): vscode.TreeItem {
   const { entry } = row;
   const item = new vscode.TreeItem(entry.title);
-  const took = entry.durationMs === undefined ? [] : [formatDuration(entry.durationMs)];
+  const end = describeExit(entry);
   item.id = `command/${entry.id}`;
+  // A side bar is narrow: what went wrong stands first.
   item.description = [
-    times.formatShort(entry.startedAt, entry.node),
-    ...took,
+    ...(end === 'exit 0' ? [] : [end]),
+    ...(entry.durationMs === undefined ? [] : [formatDuration(entry.durationMs)]),
     `↑ ${formatBytes(entry.bytesSent)} ↓ ${formatBytes(entry.bytesReceived)}`,
-    describeExit(entry),
+    times.formatShort(entry.startedAt, entry.node),
   ].join(' · ');
   item.iconPath = commandIcon(entry);
   item.contextValue = 'command';

@@ -56,14 +56,14 @@ test('a list says what is wrong in a word', () => {
 
 test('every keeper has words, also nobody', () => {
   const facts = { synchronised: undefined, offsetMs: undefined, detail: 'Why.' };
-  assert.equal(describeSync({ ...facts, kind: 'unknown' }), 'Could not check who keeps it. Why.');
+  assert.equal(describeSync({ ...facts, kind: 'unknown' }), 'Time daemon unknown. Why.');
   assert.equal(
     describeSync({ ...facts, kind: 'ntpd', synchronised: false }),
     'Kept by ntpd, not synchronised. Why.',
   );
   assert.equal(
     describeSync({ ...facts, kind: 'none', synchronised: false, detail: 'a\u001b[2Jb' }),
-    'Kept by nobody known. a‹ESC›[2Jb',
+    'No time daemon. a‹ESC›[2Jb',
   );
 });
 

@@ -91,8 +91,7 @@ test('a client without its daemon is no daemon', () => {
       kind: 'none',
       synchronised: false,
       offsetMs: undefined,
-      detail:
-        'No program was found that keeps the clock right; the kernel says that it is not synchronised.',
+      detail: 'None of the usual ones runs; the kernel says that the clock is not synchronised.',
     },
   );
 });
@@ -198,7 +197,7 @@ test('a container has its clock from its host', () => {
     synchronised: true,
     offsetMs: undefined,
     detail:
-      'This is a container: its host keeps the clock; the kernel says that it is synchronised.',
+      'This is a container, whose host keeps the clock; the kernel says that the clock is synchronised.',
   });
 });
 
@@ -208,7 +207,7 @@ test('what could not be checked is said, not guessed', () => {
     synchronised: true,
     offsetMs: undefined,
     detail:
-      'It does not show its processes to this login; the kernel says that it is synchronised.',
+      'The node does not show its processes to this login; the kernel says that the clock is synchronised.',
   });
   assert.equal(syncOf({ processes: 'hidden\n' }).synchronised, undefined);
   assert.equal(parseClockFacts('').sync.kind, 'unknown');

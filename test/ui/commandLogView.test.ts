@@ -53,7 +53,7 @@ test('commands stand below their node, newest first, with their cost; failed one
   assert.equal(item(second!).label, 'Second');
   assert.match(
     item(second!).description,
-    /^\d\d:\d\d:\d\dZ · [\d.]+ ms · ↑ 2\.00 KiB ↓ 0 bytes · exit 3$/,
+    /^exit 3 · [\d.]+ ms · ↑ 2\.00 KiB ↓ 0 bytes · \d\d:\d\d:\d\dZ$/,
   );
   assert.equal(item(second!).iconPath.id, 'error');
   assert.equal(item(first!).iconPath.id, 'check');
