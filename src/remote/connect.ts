@@ -130,7 +130,7 @@ async function checkShell(
   const end = report.begin('Start a shell');
   const startedAt = performance.now();
   try {
-    const command = { script: 'echo ready', title: 'check that a POSIX shell answers' };
+    const command = { script: 'echo ready', title: 'Check that a POSIX shell answers' };
     const answer = await shell.exec(command, { timeoutMs: shellStartTimeoutMs }, signal);
     if (answer.stdout.toString() !== 'ready\n') throw noShell(node, answer);
     const tookMs = performance.now() - startedAt;

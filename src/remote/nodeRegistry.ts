@@ -33,6 +33,8 @@ const defaultIdleMs = 15 * 60_000;
 const idleCheckMs = 30_000;
 /** The first look at a clock lets what the connection was made for go first. */
 const firstClockMs = 400;
+/** Whoever asked for the clock while it connected has just had it measured. */
+const freshMs = 10_000;
 const maxPingsAtOnce = 8;
 
 interface Entry {
@@ -179,7 +181,7 @@ export class NodeRegistry implements NodeAccess, Disposable {
       await delay(firstClockMs * (1 + this.random()), signal);
       for (let round = 0; !signal.aborted; round++) {
         // A node that cannot tell its time is still of use; whoever needs the clock asks and hears why.
-        await this.measure(entry).catch(() => undefined);
+        if (!isFresh(entry)) await this.measure(entry).catch(() => undefined);
         if (round % roundsPerFacts === 0) await this.learn(entry, shell).catch(() => undefined);
         await delay(entry.clocks.nextMeasurementInMs(this.random), signal);
       }
@@ -212,4 +214,9 @@ export class NodeRegistry implements NodeAccess, Disposable {
     const clock = clocks.current();
     if (link.shellNow === shell && clock !== undefined) link.setState({ kind: 'ready', clock });
   }
+}
+
+function isFresh({ clocks }: Entry): boolean {
+  const known = clocks.current();
+  return known !== undefined && Math.abs(Date.now() - known.measuredAt) < freshMs;
 }
