@@ -6,7 +6,8 @@ import { toDisplay } from '../base/displayText.ts';
 import { formatTime, type EpochMs } from '../base/time.ts';
 import { describeClock, shortClock } from '../remote/clockText.ts';
 import type { ConnectionReport } from '../remote/connectionReport.ts';
-import type { Node, NodeState } from '../remote/node.ts';
+import { shortFailure } from '../remote/failureWords.ts';
+import type { Node, NodeFailure, NodeState } from '../remote/node.ts';
 import type { CommandTable } from './commands.ts';
 import {
   describeCounts,
@@ -447,8 +448,15 @@ function describeState(state: NodeState, node: Node): string {
     case 'waiting':
       return `lost · again ${formatWait(state.retryAt - Date.now())}`;
     case 'failed':
-      return toDisplay(state.failure.message, 200);
+      return describeFailure(state.failure);
   }
+}
+
+/** In a narrow side bar only the first words can be read: these must be the reason. */
+function describeFailure({ code, message }: NodeFailure): string {
+  const short = shortFailure(code);
+  const sentence = toDisplay(message, 200);
+  return short === undefined ? sentence : `${short} · ${sentence}`;
 }
 
 function formatWait(ms: number): string {

@@ -55,7 +55,7 @@ async function askHostKeys(questions: readonly HostKeyQuestion[]): Promise<boole
 }
 
 function describeKey({ name, keyType, fingerprint }: HostKeyQuestion): string {
-  return `${toDisplay(name, 200)}\n    ${toDisplay(keyType, 60)} ${fingerprint}`;
+  return `${toDisplay(name, 200)} (${toDisplay(keyType, 60)})\n${fingerprint}`;
 }
 
 function askPassphrase({ keyFile, wasWrong }: PassphraseQuestion): Promise<string | undefined> {

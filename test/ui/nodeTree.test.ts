@@ -125,7 +125,13 @@ const states: readonly [NodeState, string, string, string, string][] = [
     'node.waiting',
     'a, waiting, lost · again in 12 s',
   ],
-  [{ kind: 'failed', failure }, 'It refused.', 'error', 'node.failed', 'a, failed, It refused.'],
+  [
+    { kind: 'failed', failure },
+    'connection refused · It refused.',
+    'error',
+    'node.failed',
+    'a, failed, connection refused · It refused.',
+  ],
 ];
 for (const [state, description, icon, context, spoken] of states) {
   test(`state ${context}: ${description}`, () => {
@@ -145,7 +151,7 @@ test('a production node says so in words, in every state, and by a badge', () =>
   for (const [state, description] of [
     [{ kind: 'offline' }, 'production'],
     [{ kind: 'ready', clock: undefined }, 'production · ready'],
-    [{ kind: 'failed', failure }, 'production · It refused.'],
+    [{ kind: 'failed', failure }, 'production · connection refused · It refused.'],
   ] as const) {
     source.set('a', state);
     assert.equal(item(tree, source.nodes[0]!)['description'], description);
@@ -242,7 +248,7 @@ test('a filter is typed, seen at once, said above the nodes, and cleared', async
     },
   ];
   await tree.commands()['filterNodes']!();
-  assert.deepEqual(drawn(tree), ['web-2 | It refused.']);
+  assert.deepEqual(drawn(tree), ['web-2 | connection refused · It refused.']);
   assert.equal(view.message, '1 of 3 nodes: web state:failed');
   assert.equal(fake.contexts.get('faultline.nodes.filtered'), true);
   fake.inputs = [

@@ -1,0 +1,53 @@
+// Why a node cannot be used, in two or three words: what fits into a narrow side bar before the whole sentence.
+
+const words: Readonly<Record<string, string>> = {
+  'node.accountClosed': 'account closed',
+  'node.agentStuck': 'agent does not answer',
+  'node.answeredTooLate': 'login took too long',
+  'node.authRefused': 'login refused',
+  'node.badName': 'not a host name',
+  'node.busy': 'no free session',
+  'node.channelRefused': 'commands refused',
+  'node.closed': 'closed before the login',
+  'node.connectionLost': 'connection lost',
+  'node.garbled': 'garbled connection',
+  'node.handshakeTimeout': 'no SSH handshake',
+  'node.hostKeyAddress': 'host key changed',
+  'node.hostKeyAuthority': 'host certificate needed',
+  'node.hostKeyChanged': 'host key changed',
+  'node.hostKeyRevoked': 'host key revoked',
+  'node.hostKeyUnknown': 'host key unknown',
+  'node.jumpRefused': 'jump host cannot reach it',
+  'node.keyLocked': 'key locked',
+  'node.knownHostsTooLarge': 'known_hosts too large',
+  'node.knownHostsUnreadable': 'known_hosts unreadable',
+  'node.loginCancelled': 'login cancelled',
+  'node.loginCut': 'cut off during the login',
+  'node.loginFailed': 'login failed',
+  'node.misbehaving': 'misbehaving',
+  'node.nameNotFound': 'name not found',
+  'node.noAnswer': 'no answer',
+  'node.noCommonAlgorithm': 'outdated SSH',
+  'node.noRoute': 'no route',
+  'node.noSessions': 'no sessions allowed',
+  'node.noShell': 'no shell',
+  'node.notSsh': 'not SSH',
+  'node.passwordExpired': 'password expired',
+  'node.proxyFailed': 'ProxyCommand failed',
+  'node.refused': 'connection refused',
+  'node.shellReadsInput': 'shell swallows commands',
+  'node.shellTooSlow': 'shell too slow',
+  'node.timeout': 'too slow',
+  'node.tooManyQuestions': 'too many questions',
+  'node.turnedAway': 'turned away',
+  'node.unreachable': 'unreachable',
+  'ssh.configInvalid': 'ssh configuration wrong',
+  'ssh.configUnreadable': 'ssh configuration unreadable',
+  'ssh.jumpLoop': 'jump hosts in a circle',
+  'ssh.noClient': 'no ssh here',
+};
+
+/** `host key changed` for `node.hostKeyChanged`; undefined for a failure that has no short name. */
+export function shortFailure(code: string): string | undefined {
+  return Object.hasOwn(words, code) ? words[code] : undefined;
+}
