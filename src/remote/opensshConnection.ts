@@ -26,6 +26,7 @@ import type {
   Transport,
 } from './connection.ts';
 import { takeOverMaster, type ProxiedMessages } from './controlMaster.ts';
+import { jumpHostsOf } from './jumpHosts.ts';
 import { OpensshLog, type OpensshStage } from './opensshLog.ts';
 import { opensshFailure, placeOf, unknownHostKey, type OpensshWay } from './opensshFailures.ts';
 import { SessionChannels } from './sessionChannels.ts';
@@ -34,7 +35,6 @@ import { badName, isSafeHostName, parseDestination, type Destination } from './s
 import {
   connectionLost,
   handshakeTooSlow,
-  jumpLoop,
   loginCancelled,
   noAnswer,
   passwordExpired,
@@ -51,7 +51,6 @@ const killAfterMs = 2_000;
 /** Of passwords and one-time codes ssh asks three times; with passphrases of several keys it may be more. */
 const maxQuestions = 10;
 const maxPromptLength = 256;
-const maxJumps = 16;
 /** sun_path of macOS and the BSDs. Linux has 108. */
 const maxSocketPathBytes = 103;
 /** ssh makes its socket under a longer name (`.` and 16 characters) and renames it. */
@@ -73,7 +72,7 @@ async function connectOpenssh(
   if (destination === undefined || !isSafeHostName(destination.host)) {
     throw badName(options.target.alias);
   }
-  const hops = await hopsOf(options);
+  const hops = await jumpHostsOf(options.target, options.resolve, options.node);
   const entry = hops[0] ?? options.target;
   const leaveGate = await options.gate.enter(`${entry.host}:${entry.port}`, signal);
   try {
@@ -99,17 +98,6 @@ function noControlMaster(): UserError {
     'The ssh program of Windows cannot share a connection, which this transport needs.',
     { hint: 'Choose ssh2 as the transport (faultline.ssh.transport), or connect from WSL.' },
   );
-}
-
-/** All sshds before the node, the first one first. As with `-J a,b`: a is reached as its own configuration says. */
-async function hopsOf({ target, resolve, node }: ConnectOptions): Promise<readonly SshTarget[]> {
-  const hops = await Promise.all(target.proxyJump.map((alias) => resolve(alias)));
-  for (;;) {
-    const before = hops[0]?.proxyJump ?? [];
-    if (before.length === 0) return hops;
-    if (hops.length > maxJumps) throw jumpLoop(node);
-    hops.unshift(...(await Promise.all(before.map((alias) => resolve(alias)))));
-  }
 }
 
 /** Only we may enter it, and its path leaves room for a socket's name. */

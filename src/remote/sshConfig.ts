@@ -60,6 +60,8 @@ export interface SshTarget {
   readonly serverAliveCountMax: number | undefined;
   /** What the configuration wants and Faultline does not do, as pieces of a sentence; never left out in silence. */
   readonly unsupported: readonly string[];
+  /** What the configuration wants that only the system's ssh does, as ssh_config(5) names it. */
+  readonly needsSystemSsh: readonly string[];
 }
 
 export interface SshConfigOptions {
@@ -268,7 +270,16 @@ function targetOf(
     serverAliveIntervalMs: aliveInterval > 0 ? aliveInterval * 1000 : undefined,
     serverAliveCountMax: aliveInterval > 0 && aliveCount > 0 ? aliveCount : undefined,
     unsupported,
+    needsSystemSsh: [
+      ...(/^(yes|true)$/.test(first('gssapiauthentication') ?? '') ? ['GSSAPIAuthentication'] : []),
+      ...unsupported.filter((setting) => !isIdleForSystemSsh(setting)),
+    ],
   };
+}
+
+/** Unsupported here, and no reason to take the system's ssh: left out there, too, or of use with others only. */
+function isIdleForSystemSsh(setting: string): boolean {
+  return /^(RemoteCommand|Tag|SecurityKeyProvider|CASignatureAlgorithms)\b/.test(setting);
 }
 
 const defaultIdentityFiles = ['rsa', 'ecdsa', 'ecdsa_sk', 'ed25519', 'ed25519_sk'].map(

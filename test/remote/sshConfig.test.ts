@@ -97,6 +97,7 @@ Host web
         serverAliveIntervalMs: 15_000,
         serverAliveCountMax: 3,
         unsupported: [],
+        needsSystemSsh: [],
       },
     );
   });
