@@ -40,8 +40,8 @@ export function sortTimes(entries: readonly LogEntry[]): readonly EpochMs[] {
 }
 
 /**
- * Two neighbours of different nodes whose times are closer than the sum of their clocks' errors may have
- * happened the other way round. Entries of one node are compared by one clock and are never marked for it.
+ * Two neighbours of different nodes whose times are closer than the sum of their clocks' errors, and of what the
+ * earlier one's written time leaves out, may have happened the other way round. Entries of one node are compared by one clock and are never marked for it.
  */
 function markUnknownOrder(entries: readonly LogEntry[]): readonly MergedEntry[] {
   const unknown = new Array<boolean>(entries.length).fill(false);
@@ -58,7 +58,14 @@ function markUnknownOrder(entries: readonly LogEntry[]): readonly MergedEntry[] 
 function couldSwap(a: LogEntry, b: LogEntry): boolean {
   if (a.time === undefined || b.time === undefined) return true;
   if (a.errorMs === undefined || b.errorMs === undefined) return true;
-  return Math.abs(b.time - a.time) <= a.errorMs + b.errorMs;
+  const gap = Math.abs(b.time - a.time);
+  const errors = a.errorMs + b.errorMs;
+  return gap <= errors || gap < errors + cutMs(a.time < b.time ? a : b);
+}
+
+/** Written times are cut, not rounded: what is written as .123 happened up to a millisecond later. */
+function cutMs({ nodeTime }: LogEntry): number {
+  return Number.isInteger(nodeTime) ? 1 : 0;
 }
 
 /** A binary heap of sequences, the one whose next entry is the earliest on top. */

@@ -109,6 +109,17 @@ test('neighbours of two nodes that are closer than the clocks know are marked', 
   );
 });
 
+test('a time is written to the millisecond, and cut: what is less apart than that may be the other way round', () => {
+  const orders = (first: number, second: number): readonly boolean[] =>
+    mergeEntries([[entry('a', first, '', 0.1)], [entry('b', second, '', 0.1)]]).map(
+      ({ orderUnknown }) => orderUnknown,
+    );
+  assert.deepEqual(orders(100, 101), [true, true]);
+  assert.deepEqual(orders(100, 102), [false, false]);
+  // Microseconds are written whole.
+  assert.deepEqual(orders(100.5, 101), [false, false]);
+});
+
 test('without a measured clock no order between nodes is known', () => {
   const unmeasured = { ...entry('b', 5000), errorMs: undefined };
   const merged = mergeEntries([[entry('a', 0)], [unmeasured]]);
