@@ -32,6 +32,8 @@ const passing = new Set([
   'node.unreachable',
   'node.noAnswer',
   'node.closed',
+  'node.turnedAway',
+  'node.garbled',
   'node.handshakeTimeout',
   'node.jumpRefused',
   'node.proxyFailed',

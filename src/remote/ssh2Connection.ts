@@ -80,8 +80,9 @@ const defaultDeadlines: Ssh2Deadlines = {
 const defaultKeepalive = { intervalMs: 15_000, countMax: 2 };
 /** What may come beyond the window that we granted: a packet on its way, and some slack. */
 const windowSlackBytes = 64 << 10;
-/** What may wait to be sent: eight channels with sshd's window of 2 MiB each, and half as much again. */
-const maxUnsentBytes = 24 << 20;
+/** A peer that lets so much of what we send lie, and goes on to ask more than so often, wants no answers. */
+const stuckBytes = 256 << 10;
+const maxUnreadAnswers = 2_000;
 /** A key exchange and a login take a few KiB; a peer that sends this much before is not an sshd (B-004). */
 const maxBytesBeforeLogin = 2 << 20;
 /** What is kept of what comes before the version of the node's sshd. */
@@ -316,6 +317,8 @@ class Link {
   private readonly open = new Set<ClientChannel>();
   private readonly stopPulse: () => void;
   private heardAt = performance.now();
+  /** Questions since the peer last read what we sent. */
+  private unread = 0;
 
   constructor(where: string, client: Client, socket: Duplex, target: SshTarget) {
     this.where = where;
@@ -384,8 +387,12 @@ class Link {
         return this.fail(misbehaving(this.where, 'it sends more than it was allowed to'));
       }
     }
-    // Each of its questions has an answer, which it may choose not to read (P-35).
-    if (this.socket.writableLength > maxUnsentBytes) {
+  }
+
+  /** Each has an answer; a peer that asks without end and reads none would fill our memory, too (P-35). */
+  countQuestion(): void {
+    if (this.socket.writableLength < stuckBytes) this.unread = 0;
+    else if (++this.unread > maxUnreadAnswers) {
       this.fail(misbehaving(this.where, 'it asks much and reads none of the answers'));
     }
   }
@@ -584,7 +591,7 @@ function login({ where, target, socket, trust, context, pass }: LoginOptions): P
       },
     });
     const onEnd = (error?: Error & { level?: string }): void =>
-      fail(whyEnded(where, target, attempts, { greeting, isAsking, error }));
+      fail(whyEnded(where, target, attempts, { greeting, isAsking, error, farewell: undefined }));
     startClock();
     client.on('error', (error: Error & { level?: string }) => {
       // One method failed, and the next is tried (P-16).
@@ -665,10 +672,11 @@ function login({ where, target, socket, trust, context, pass }: LoginOptions): P
       onRefused: (methods, isPartial) => attempts.onRefused(methods, isPartial),
       // ssh2 only half-closes on a farewell, and with one reason tells nobody.
       onFarewell: (words) => {
-        const error = new Error(words);
-        if (link === undefined) onEnd(error);
-        else link.fail(connectionLost(where, error));
+        const how = { greeting, isAsking, error: undefined, farewell: words };
+        if (link === undefined) fail(whyEnded(where, target, attempts, how));
+        else link.fail(connectionLost(where, new Error(words)));
       },
+      onQuestion: () => link?.countQuestion(),
     });
     let bytes = 0;
     socket.on('data', function count(chunk: Buffer) {
@@ -707,36 +715,39 @@ function listenToGreeting(socket: Duplex): Greeting {
   };
 }
 
-/** Why a login ended, from ssh2's error (none: the connection was closed) and from what had happened so far. */
+/** How a login ended, as far as ssh2 tells. All undefined: the connection was closed. */
+interface LoginEnd {
+  readonly greeting: Greeting;
+  /** A person or an agent was being asked. */
+  readonly isAsking: boolean;
+  readonly error: (Error & { level?: string; code?: unknown }) | undefined;
+  /** The node's own words. */
+  readonly farewell: string | undefined;
+}
+
 function whyEnded(
   where: string,
   target: SshTarget,
   attempts: LoginAttempts,
-  how: {
-    readonly greeting: Greeting;
-    readonly isAsking: boolean;
-    readonly error: (Error & { level?: string; code?: unknown }) | undefined;
-  },
+  { greeting, isAsking, error, farewell }: LoginEnd,
 ): UserError {
-  const { greeting, isAsking, error } = how;
   if (error?.level === 'client-authentication') {
     return attempts.wasDeclined
       ? loginCancelled(where, target)
       : loginRefused(where, target, attempts, error);
   }
   if (greeting.isSsh === false) return notSsh(where, greeting.head);
+  if (farewell !== undefined && /too many authentication failures/i.test(farewell)) {
+    return loginRefused(where, target, attempts, new Error(farewell));
+  }
   const text = error?.message ?? '';
   if (/^Handshake failed: no matching/.test(text)) return noCommonAlgorithm(where, error!);
-  if (/too many authentication failures/i.test(text)) {
-    return loginRefused(where, target, attempts, error!);
-  }
-  const isGarbled = error?.level === 'protocol' || error?.level === 'handshake';
-  if (isGarbled && !/^Connection lost/.test(text)) return garbled(where, error);
+  // A socket's own errors, and ssh2's word for its end, are no fault of what was sent.
+  const isClosed = error === undefined || error.code !== undefined || /^Connection lost/.test(text);
+  if (!isClosed) return garbled(where, error);
   if (isAsking) return answeredTooLate(where);
   if (attempts.hasSentSecret) return loginCut(where, target, attempts);
-  // Words of the node; the codes of a broken socket are no words.
-  const isSaid = error !== undefined && error.level === undefined && error.code === undefined;
-  return isSaid ? turnedAway(where, text) : closedEarly(where);
+  return farewell === undefined ? closedEarly(where) : turnedAway(where, farewell);
 }
 
 function limitedTo<T>(times: number, action: (value: T) => void): (value: T) => void {
@@ -768,6 +779,8 @@ interface MessageListener {
    */
   onRefused(methods: readonly string[], isPartialSuccess: boolean): void;
   onFarewell(words: string): void;
+  /** Something that we have to answer. */
+  onQuestion(): void;
 }
 
 function watchMessages(client: Client, listener: MessageListener): void {
@@ -787,9 +800,17 @@ function watchMessages(client: Client, listener: MessageListener): void {
     );
   };
   handlers['GLOBAL_REQUEST'] = (...args) => {
+    listener.onQuestion();
     // Other host keys of the node: we learn none, and ssh2 would have each proved.
     if (args[1] !== 'hostkeys-00@openssh.com') onRequest?.(...args);
   };
+  for (const question of ['CHANNEL_OPEN', 'CHANNEL_REQUEST']) {
+    const inner = handlers[question];
+    handlers[question] = (...args) => {
+      listener.onQuestion();
+      inner?.(...args);
+    };
+  }
 }
 
 function toSsh2(
@@ -982,31 +1003,11 @@ class Ssh2Connection implements Connection {
       size === undefined
         ? undefined
         : { cols: size.columns, rows: size.rows, term: 'xterm-256color' };
-    const channel = await this.open((done) => {
+    return this.open((done) => {
       if (request.command === undefined) client.shell(pty ?? false, done);
       else if (pty === undefined) client.exec(request.command, done);
       else client.exec(request.command, { pty }, done);
-    });
-    this.link.watch(channel);
-    channel.on('error', () => {
-      // The channel's end is told by its exit and close events.
-    });
-    return {
-      stdin: channel,
-      stdout: channel,
-      stderr: channel.stderr,
-      exited: waitForExit(channel),
-      closed: new Promise((resolve) => channel.once('close', () => resolve())),
-      resize: ({ columns, rows }) => {
-        if (size !== undefined && !this.link.isClosed) channel.setWindow(rows, columns, 0, 0);
-      },
-      dispose: () => {
-        channel.close();
-        // Unread output would hold the close back for ever.
-        channel.resume();
-        channel.stderr.resume();
-      },
-    };
+    }, size !== undefined);
   }
 
   async ping(timeoutMs: number): Promise<void> {
@@ -1028,12 +1029,14 @@ class Ssh2Connection implements Connection {
   /** Opens a channel under a deadline: on a stopped sshd ssh2's callbacks never come (P-12). */
   private async open(
     request: (done: (error: Error | undefined, channel: ClientChannel) => void) => void,
-  ): Promise<ClientChannel> {
+    hasTerminal: boolean,
+  ): Promise<Channel> {
     if (this.link.isClosed) throw connectionLost(this.node);
-    const opened = new Promise<ClientChannel>((resolve, reject) => {
+    const opened = new Promise<Channel>((resolve, reject) => {
       try {
         request((error?: Error & { reason?: unknown }, channel?: ClientChannel) => {
-          if (channel !== undefined) resolve(channel);
+          // Listened to at once: the program's end may stand in the very next bytes.
+          if (channel !== undefined) resolve(this.adopt(channel, hasTerminal));
           else reject(openFailure(this.node, error ?? new Error('no channel')));
         });
       } catch (error) {
@@ -1042,6 +1045,29 @@ class Ssh2Connection implements Connection {
       }
     });
     return this.link.answered(opened, this.channelMs, this.node);
+  }
+
+  private adopt(channel: ClientChannel, hasTerminal: boolean): Channel {
+    this.link.watch(channel);
+    channel.on('error', () => {
+      // The channel's end is told by its exit and close events.
+    });
+    return {
+      stdin: channel,
+      stdout: channel,
+      stderr: channel.stderr,
+      exited: waitForExit(channel),
+      closed: new Promise((resolve) => channel.once('close', () => resolve())),
+      resize: ({ columns, rows }) => {
+        if (hasTerminal && !this.link.isClosed) channel.setWindow(rows, columns, 0, 0);
+      },
+      dispose: () => {
+        channel.close();
+        // Unread output would hold the close back for ever.
+        channel.resume();
+        channel.stderr.resume();
+      },
+    };
   }
 }
 

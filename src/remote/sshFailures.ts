@@ -82,12 +82,21 @@ export function closedEarly(where: string): UserError {
   });
 }
 
-/** `head`: the first bytes that came. */
+/** `head`: the first bytes that came, without a version of SSH among them. */
 export function notSsh(where: string, head: Buffer): UserError {
+  const refusal = refusals.exec(head.toString('latin1'))?.[0];
+  if (refusal !== undefined) {
+    return new UserError('node.closed', `${where} lets nobody in for now (it says: ${refusal}).`, {
+      hint: 'Its sshd limits new connections (MaxStartups, PerSourcePenalties): wait a little.',
+    });
+  }
   return new UserError('node.notSsh', `${where} does not speak SSH on that port ${guess(head)}.`, {
     hint: 'Check the port in your ssh configuration.',
   });
 }
+
+/** What sshd says instead of its version while it takes no new connections. */
+const refusals = /^(?:Exceeded MaxStartups|Not allowed at this time)\b/m;
 
 function guess(head: Buffer): string {
   const line = head.toString('latin1').split(/\r?\n/)[0] ?? '';
@@ -102,8 +111,10 @@ function guess(head: Buffer): string {
 
 /** Bytes that no SSH server sends: a broken device on the way, or a broken or hostile server. */
 export function garbled(where: string, cause: Error): UserError {
-  const what = toDisplay(cause.message, 200);
-  return new UserError('node.garbled', `What came from ${where} is no valid SSH (${what}).`, {
+  // ssh2 stumbles over a message that is out of place.
+  const isBug = cause instanceof TypeError || cause instanceof RangeError;
+  const what = isBug ? 'an unexpected message' : toDisplay(cause.message, 200);
+  return new UserError('node.garbled', `${where} sent what is no valid SSH (${what}).`, {
     hint: 'Look at the network between, or ask whoever runs it.',
     cause,
   });

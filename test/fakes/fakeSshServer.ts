@@ -6,6 +6,7 @@ import ssh2, {
   type AuthContext,
   type Connection as ServerConnection,
   type ServerChannel,
+  type ServerConfig,
   type Session,
 } from 'ssh2';
 
@@ -21,6 +22,9 @@ export interface FakeSshServerOptions {
   readonly hostKeys: readonly FakeHostKey[];
   /** Whether a login succeeds, whatever is sent, or what decides. Default: it does. */
   readonly acceptsLogin?: boolean | ((context: AuthContext) => void);
+  readonly algorithms?: ServerConfig['algorithms'];
+  /** Instead of running the command in a local sh. */
+  readonly onExec?: (channel: ServerChannel, command: string) => void;
 }
 
 export class FakeSshServer {
@@ -38,22 +42,24 @@ export class FakeSshServer {
     this.port = port;
   }
 
-  static async start({
-    hostKeys,
-    acceptsLogin = true,
-  }: FakeSshServerOptions): Promise<FakeSshServer> {
-    const server = new ssh2.Server({ hostKeys: hostKeys.map(({ pem }) => pem) });
+  static async start(options: FakeSshServerOptions): Promise<FakeSshServer> {
+    const { hostKeys, algorithms } = options;
+    const server = new ssh2.Server({
+      hostKeys: hostKeys.map(({ pem }) => pem),
+      ...(algorithms === undefined ? {} : { algorithms }),
+    });
     const port = await new Promise<number>((resolve, reject) => {
       server.once('error', reject);
       server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
     });
     const fake = new FakeSshServer(server, port);
-    server.on('connection', (connection) => fake.onConnection(connection, acceptsLogin));
+    server.on('connection', (connection) => fake.onConnection(connection, options));
     // ssh2 tells of a connection only after its greeting.
     const { _srv: tcp } = server as unknown as { _srv: NodeJS.EventEmitter };
     tcp.on('connection', (socket: Socket) => {
       fake.accepted++;
       fake.sockets.add(socket);
+      socket.setNoDelay(true);
       socket.once('close', () => fake.sockets.delete(socket));
     });
     return fake;
@@ -80,7 +86,7 @@ export class FakeSshServer {
 
   private onConnection(
     connection: ServerConnection,
-    acceptsLogin: boolean | ((context: AuthContext) => void),
+    { acceptsLogin = true, onExec }: FakeSshServerOptions,
   ): void {
     this.connections.add(connection);
     connection.on('error', () => {
@@ -93,7 +99,7 @@ export class FakeSshServer {
       else if (acceptsLogin) context.accept();
       else context.reject(['publickey']);
     });
-    connection.on('session', (accept) => serveSession(accept()));
+    connection.on('session', (accept) => serveSession(accept(), onExec));
     connection.on('tcpip', (accept, _reject, { destIP, destPort }) => {
       forward(accept(), destIP, destPort);
     });
@@ -111,9 +117,10 @@ export function makeHostKey(type: FakeHostKeyType = 'ed25519'): FakeHostKey {
 }
 
 /** Commands run in a local sh, as the user of the test. */
-function serveSession(session: Session): void {
+function serveSession(session: Session, onExec: FakeSshServerOptions['onExec']): void {
   session.on('exec', (accept, _reject, { command }) => {
     const channel = accept();
+    if (onExec !== undefined) return onExec(channel, command);
     const child = spawn('/bin/sh', ['-c', command], { stdio: 'pipe' });
     child.stdin.on('error', () => {
       // It ended without reading all of its input.
