@@ -14,14 +14,16 @@ export function runTerminalCommand(
 ): RemoteCommand {
   const variables = Object.entries(record.env);
   const masked = variables.filter(([, value]) => isRedacted(value)).map(([name]) => name);
-  const note =
-    masked.length === 0
-      ? ''
-      : `Not set, because they were masked in the record: ${toDisplay(masked.join(', '), 500)}`;
+  const notes = [
+    ...(masked.length === 0
+      ? []
+      : [`Not set, because they were masked in the record: ${toDisplay(masked.join(', '), 500)}`]),
+    ...('ENV' in record.env ? ['Not set, because a shell would run what it names: ENV'] : []),
+  ];
   const pairs = variables.flatMap(([name, value]) =>
     isRedacted(value) ? [] : [`${name}=${value}`],
   );
-  return { script, args: [record.cwd.logical, record.umask, note, ...pairs] };
+  return { script, args: [record.cwd.logical, record.umask, notes.join('; '), ...pairs] };
 }
 
 // The variables are set by builtins and not by env(1): what a program is given as arguments is there for all
@@ -41,7 +43,7 @@ for __faultline_name in $(awk 'BEGIN { for (name in ENVIRON) print name }'); do
 done
 for __faultline_pair in "$@"; do
   case \${__faultline_pair%%=*} in
-    TERM | [0-9]* | *[!A-Za-z0-9_]*) ;;
+    TERM | ENV | [0-9]* | *[!A-Za-z0-9_]*) ;;
     *) (export "$__faultline_pair") 2>/dev/null && export "$__faultline_pair" ;;
   esac
 done
@@ -49,6 +51,7 @@ case \${__faultline_shell##*/} in
   bash) set -- --noprofile --norc -i ;;
   zsh) set -- -f -i ;;
   fish) set -- --no-config -i ;;
+  csh | tcsh) set -- -f -i ;;
   *) set -- -i ;;
 esac
 exec "$__faultline_shell" "$@"

@@ -80,6 +80,7 @@ test("start-up files are not read, by each shell's own option", async () => {
     bash: '--noprofile --norc -i',
     zsh: '-f -i',
     fish: '--no-config -i',
+    tcsh: '-f -i',
     dash: '-i',
   };
   for (const [name, expected] of Object.entries(options)) {
@@ -100,6 +101,12 @@ test('masked secrets are left out, and named', async () => {
     'faultline: Not set, because they were masked in the record: API_TOKEN, X‹ESC›[2J\r\n',
   );
   assert.equal(started.env['API_TOKEN'], undefined);
+});
+
+test('ENV is left out, since an interactive sh runs what it names', async () => {
+  const started = await start({ PATH: '/usr/bin:/bin', ENV: '$(touch never)' }, 'dash');
+  assert.match(started.said, /^faultline: Not set, because .*: ENV\r\n$/);
+  assert.equal(started.env['ENV'], undefined);
 });
 
 test('variables that sh cannot set are passed over', async () => {
