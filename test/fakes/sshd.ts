@@ -41,6 +41,8 @@ export interface SshdOptions {
   readonly hostKeys?: readonly HostKeyKind[];
   /** Default: VERBOSE. */
   readonly logLevel?: string;
+  /** Gives the program, with its first arguments, that starts sshd in a place of its own. */
+  readonly launcher?: (dir: string) => Promise<readonly string[]>;
 }
 
 export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
@@ -69,7 +71,8 @@ ${options.config ?? ''}
 `,
   );
   const log = (): Promise<string> => readFile(join(dir, 'log'), 'utf8');
-  let child = await listen(dir, log);
+  const launcher = (await options.launcher?.(dir)) ?? [];
+  let child = await listen(dir, log, launcher);
   const publicKeys = await Promise.all(
     hostFiles.map(async (name) => (await readFile(join(dir, `${name}.pub`), 'utf8')).split(' ')),
   );
@@ -106,7 +109,7 @@ ${options.config ?? ''}
       await gone;
       for (const pid of sessions) kill(pid);
       await delay(downMs);
-      child = await listen(dir, log);
+      child = await listen(dir, log, launcher);
     },
     config: async (lines = '') => {
       const file = join(dir, `config-${Math.random().toString(16).slice(2)}`);
@@ -137,13 +140,15 @@ ${lines}
   };
 }
 
-async function listen(dir: string, log: () => Promise<string>): Promise<ChildProcess> {
+async function listen(
+  dir: string,
+  log: () => Promise<string>,
+  launcher: readonly string[],
+): Promise<ChildProcess> {
   const before = (await log().catch(() => '')).length;
-  const child = spawn(
-    '/usr/sbin/sshd',
-    ['-D', '-f', join(dir, 'sshd_config'), '-E', `${dir}/log`],
-    { stdio: 'ignore' },
-  );
+  const sshd = ['/usr/sbin/sshd', '-D', '-f', join(dir, 'sshd_config'), '-E', `${dir}/log`];
+  const [program = '', ...args] = [...launcher, ...sshd];
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   await eventually(async () => {
     const text = (await log()).slice(before);
     if (!text.includes('Server listening')) throw new Error('sshd does not listen');

@@ -43,9 +43,15 @@ const STAGES = /** @type {readonly Stage[]} */ ([
  * @returns {string[]} Debian packages that are not there
  */
 function missingPeerTools() {
-  return ['busybox', 'gawk', 'zstd', 'bzip2'].filter(
-    (name) => !existsSync(`/usr/bin/${name}`) && !existsSync(`/bin/${name}`),
-  );
+  return missingPrograms(['busybox', 'gawk', 'zstd', 'bzip2']);
+}
+
+/** Debian calls the packages the same. */
+const LOGIN_SHELLS = ['dash', 'zsh', 'mksh', 'fish', 'tcsh'];
+
+/** @param {readonly string[]} names */
+function missingPrograms(names) {
+  return names.filter((name) => !existsSync(`/usr/bin/${name}`) && !existsSync(`/bin/${name}`));
 }
 
 /** @returns {Promise<number>} the exit code */
@@ -54,6 +60,10 @@ export async function testAll() {
   await installSystemPackages(
     [...missingSystemPackages(), ...missingBrowserPackages(), ...missingPeerTools()],
     'npm test',
+  );
+  // A login shell that cannot be had costs its own tests only, which then say so.
+  await installSystemPackages(missingPrograms(LOGIN_SHELLS), 'npm test').catch((error) =>
+    console.log(`   ${error.message}`),
   );
   if (!isCodeServerInstalled()) {
     await step('Installing code-server, a VS Code for the browser', (onProgress) =>

@@ -181,7 +181,7 @@ def planned_environment(plan):
                 continue
         else:
             value = to_bytes(value)
-        if b'\0' in raw_name or b'\0' in value or b'=' in raw_name[1:] or not raw_name:
+        if b'\0' in raw_name or b'\0' in value or b'=' in raw_name or not raw_name:
             raise CannotStart('the variable %r cannot be set: its name or value is not valid'
                               % name[:80])
         env[raw_name] = value
