@@ -40,19 +40,35 @@ export function sortTimes(entries: readonly LogEntry[]): readonly EpochMs[] {
 }
 
 /**
- * Two neighbours of different nodes whose times are closer than the sum of their clocks' errors, and of what the
- * earlier one's written time leaves out, may have happened the other way round. Entries of one node are compared by one clock and are never marked for it.
+ * Two entries of different nodes whose times are closer than the sum of their clocks' errors, and of what the
+ * earlier one's written time leaves out, may have happened the other way round. Each is compared with the nearest
+ * ones of other nodes before and after it. Entries of one node are compared by one clock and are never marked for
+ * it.
  */
 function markUnknownOrder(entries: readonly LogEntry[]): readonly MergedEntry[] {
   const unknown = new Array<boolean>(entries.length).fill(false);
-  for (let index = 1; index < entries.length; index++) {
-    const [before, after] = [entries[index - 1]!, entries[index]!];
-    if (before.node !== after.node && couldSwap(before, after)) {
-      unknown[index - 1] = true;
-      unknown[index] = true;
+  /** Takes the entries in either direction. */
+  const compare = (indexes: Iterable<number>): void => {
+    let last: number | undefined;
+    let lastOfOther: number | undefined;
+    for (const index of indexes) {
+      const entry = entries[index]!;
+      if (last !== undefined && entries[last]!.node !== entry.node) lastOfOther = last;
+      const other = lastOfOther === undefined ? undefined : entries[lastOfOther]!;
+      if (other !== undefined && (lastOfOther === last || (isTimed(other) && isTimed(entry)))) {
+        if (couldSwap(other, entry)) unknown[index] = true;
+      }
+      last = index;
     }
-  }
+  };
+  compare(entries.keys());
+  compare([...entries.keys()].reverse());
   return entries.map((entry, index) => ({ ...entry, orderUnknown: unknown[index]! }));
+}
+
+/** Without a time or a measured clock nothing can be reckoned: then only neighbours are doubted. */
+function isTimed({ time, errorMs }: LogEntry): boolean {
+  return time !== undefined && errorMs !== undefined;
 }
 
 function couldSwap(a: LogEntry, b: LogEntry): boolean {

@@ -120,6 +120,23 @@ test('a time is written to the millisecond, and cut: what is less apart than tha
   assert.deepEqual(orders(100.5, 101), [false, false]);
 });
 
+test('also what lies further apart in the list may be as close in time', () => {
+  const merged = mergeEntries([
+    [entry('a', 100, '', 0.1), entry('a', 100, '', 0.1), entry('a', 100.5, '', 0.1)],
+    [entry('b', 100.55, '', 0.1), entry('b', 300, '', 0.1)],
+  ]);
+  assert.deepEqual(
+    merged.map(({ node, orderUnknown }) => [node, orderUnknown]),
+    [
+      ['a', true],
+      ['a', true],
+      ['a', true],
+      ['b', true],
+      ['b', false],
+    ],
+  );
+});
+
 test('without a measured clock no order between nodes is known', () => {
   const unmeasured = { ...entry('b', 5000), errorMs: undefined };
   const merged = mergeEntries([[entry('a', 0)], [unmeasured]]);
