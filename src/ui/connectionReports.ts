@@ -6,6 +6,8 @@ import type { Node } from '../remote/node.ts';
 import type { NodeRegistry } from '../remote/nodeRegistry.ts';
 
 const scheme = 'faultline-connection';
+/** Its editors wrap lines: see `configurationDefaults` in package.json. */
+const language = 'faultline-report';
 
 export class ConnectionReports implements vscode.TextDocumentContentProvider {
   private readonly registry: NodeRegistry;
@@ -35,6 +37,7 @@ export class ConnectionReports implements vscode.TextDocumentContentProvider {
     const uri = uriOf(node);
     this.changed.fire(uri);
     const document = await vscode.workspace.openTextDocument(uri);
+    await vscode.languages.setTextDocumentLanguage(document, language);
     await vscode.window.showTextDocument(document, { preview: true });
   }
 

@@ -132,7 +132,7 @@ function workbench(page, firstTheme) {
   const view = (title) =>
     page
       .locator('.pane')
-      .filter({ has: page.locator(`.pane-header[aria-label="${title} Section"]`) });
+      .filter({ has: page.locator(`.pane-header[aria-label^="${title} "]`) });
 
   /**
    * @param {string} viewTitle
