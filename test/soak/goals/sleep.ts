@@ -1,11 +1,11 @@
 // our process sleeps, the network is another one meanwhile, and the clock is set: everything goes on.
 
 import { fork, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { appendFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { delay } from '../../../src/base/async.ts';
 import { startSshd, type TestSshd } from '../../fakes/sshd.ts';
+import { fakeTimeLibrary } from '../fakeTime.ts';
 import type { Goal, GoalContext } from '../goal.ts';
 import type { FromSleeper } from '../workers/sleeper.ts';
 
@@ -16,21 +16,14 @@ const backWithinMs = 30_000;
 const lineEveryMs = 50;
 /** The first two keep their connections; those of the others are cut while we sleep. */
 const names = ['kept-1', 'kept-2', 'cut-1', 'cut-2'];
-const library = [
-  '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1',
-  '/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1',
-].find((file) => existsSync(file));
-
 export const goal: Goal = {
   id: 'R-13',
   how: 'SIGSTOP for 60 s with half of the connections cut meanwhile; the wall clock set by ±8 h (libfaketime)',
   limitMinutes: 7,
   run: async (context) => {
-    if (library === undefined)
-      throw new Error('libfaketime is not installed (apt install faketime)');
     const kept = await startSshd();
     const cut = await startSshd();
-    const sleeper = await Sleeper.start([kept, kept, cut, cut], library);
+    const sleeper = await Sleeper.start([kept, kept, cut, cut], fakeTimeLibrary());
     try {
       return await sleepAndWake(sleeper, cut, context);
     } finally {
