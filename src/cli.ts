@@ -17,7 +17,7 @@ import { createRedactionKey } from './env/redactionKey.ts';
 import { redactArgv } from './env/redact.ts';
 import { CommandLog } from './remote/commandLog.ts';
 import { commandList } from './remote/commandText.ts';
-import { sshConnector } from './remote/connect.ts';
+import { sshConnector, type ConnectSettings } from './remote/connect.ts';
 import { NodeRegistry } from './remote/nodeRegistry.ts';
 import { combineNodes, readSettings, type Settings } from './remote/settings.ts';
 import { environmentOfRun } from './run/runEnvironment.ts';
@@ -98,18 +98,29 @@ function parseGlobals(argv: readonly string[]): GlobalOptions {
 }
 
 /**
- * An ssh configuration can run programs (`Match exec`, `ProxyCommand`). The settings of whatever folder this is
- * started in, which may be a cloned one, do not choose it; a file that the user named does.
+ * An ssh configuration can run programs (`Match exec`, `ProxyCommand`), and `ssh.path` is one. The settings of
+ * whatever folder this is started in, which may be a cloned one, do not choose them; a file that the user named does.
  */
-function trustedConfigFile(settings: Settings, options: GlobalOptions): string | undefined {
-  if (options.settings !== undefined || settings.sshConfigFile === undefined) {
-    return settings.sshConfigFile;
+function trustedSsh(settings: Settings, options: GlobalOptions): ConnectSettings {
+  const transport = settings.sshTransport;
+  const rest = transport === undefined ? {} : { transport };
+  const { sshConfigFile, sshPath } = settings;
+  if (options.settings !== undefined) {
+    return { configFile: options.sshConfig ?? sshConfigFile, sshPath, ...rest };
   }
-  process.stderr.write(
-    `faultline: ${defaultSettingsFile} names an ssh configuration, which is not used: an ssh configuration ` +
-      `can run programs. To use it, add --settings ${defaultSettingsFile}.\n`,
-  );
-  return undefined;
+  const names = [
+    ...(sshConfigFile === undefined || options.sshConfig !== undefined
+      ? []
+      : ['an ssh configuration']),
+    ...(sshPath === undefined ? [] : ['an ssh program']),
+  ];
+  if (names.length > 0) {
+    process.stderr.write(
+      `faultline: ${defaultSettingsFile} names ${names.join(' and ')}, which is not used: ` +
+        `it could run programs. To use it, add --settings ${defaultSettingsFile}.\n`,
+    );
+  }
+  return { configFile: options.sshConfig, ...rest };
 }
 
 const defaultSettingsFile = '.vscode/settings.json';
@@ -131,15 +142,15 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
   );
   const redactionKey = createRedactionKey();
   const log = new CommandLog((words) => redactArgv(words, redactionKey));
-  const configFile = options.sshConfig ?? trustedConfigFile(settings, options);
+  const ssh = trustedSsh(settings, options);
   const registry = new NodeRegistry(
     sshConnector(
-      () => ({ configFile }),
+      () => ssh,
       () => ({}),
       { commands: log },
     ),
   );
-  registry.setNodes(await combineNodes(settings.nodes, configFile));
+  registry.setNodes(await combineNodes(settings.nodes, ssh.configFile));
   const context: CliContext = {
     access: registry,
     stdout: process.stdout,

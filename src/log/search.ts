@@ -212,7 +212,9 @@ async function readAnswer(
   const answer = collector.finish();
   if (collector.isDone) return { ...answer, isTruncated: false, failure: undefined };
   const { exitCode, signal } = await program.exited;
-  const failure = toFailure(endedEarly(node, exitCode ?? signal, await errorText));
+  // A login shell that runs nothing says why before the program would have begun.
+  const said = (await errorText) || (program.noise?.() ?? '');
+  const failure = toFailure(endedEarly(node, exitCode ?? signal, said));
   return { ...answer, isTruncated: false, failure };
 }
 

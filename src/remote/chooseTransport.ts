@@ -10,9 +10,7 @@ import { readHostEntries } from './knownHostsFile.ts';
 import { FieldReader, PacketStream } from './packetStream.ts';
 import { keyTypeOf } from './publicKeyBlob.ts';
 import type { SshConfigOptions, SshTarget } from './sshConfig.ts';
-
-/** The setting `faultline.ssh.transport`. */
-export type TransportSetting = 'auto' | 'ssh2' | 'system';
+import type { TransportSetting } from './transportSetting.ts';
 
 export interface TransportChoice {
   readonly transport: 'ssh2' | 'system';
@@ -105,7 +103,7 @@ export async function readTransportFacts(
     hasKerberosTicket,
     isOnlyCertified,
   ] = await Promise.all([
-    hasSharableSsh(config.sshPath ?? 'ssh'),
+    hasSharableSsh(config),
     existing(target.identityFiles.map((file) => `${file}-cert.pub`)),
     securityKeysOf(target.identityFiles),
     // With IdentitiesOnly the agent is asked for the keys of the files alone.
@@ -136,7 +134,7 @@ function isSecurityKey(keyType: string): boolean {
 const sharable = new Map<string, Promise<boolean>>();
 
 /** Asked once for each program. Proxy mode came with OpenSSH 7.4. */
-function hasSharableSsh(program: string): Promise<boolean> {
+export function hasSharableSsh({ sshPath: program = 'ssh' }: SshConfigOptions): Promise<boolean> {
   if (process.platform === 'win32') return Promise.resolve(false);
   const known = sharable.get(program);
   if (known !== undefined) return known;

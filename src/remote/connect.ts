@@ -4,18 +4,25 @@
 import { describeError, UserError } from '../base/errors.ts';
 import { shellStartTimeoutMs } from './channel.ts';
 import { noHeaderExitCode } from './command.ts';
+import {
+  chooseForWay,
+  hasSharableSsh,
+  systemSshMayHelp,
+  type TransportChoice,
+} from './chooseTransport.ts';
 import type { CommandLog } from './commandLog.ts';
 import type { ConnectOptions, Connection, Transport } from './connection.ts';
 import { ConnectionReport } from './connectionReport.ts';
 import { UnknownHostKey } from './hostKeyTrust.ts';
+import { jumpHostsOf } from './jumpHosts.ts';
 import { LoginGate } from './loginGate.ts';
 import type { LoginPrompts } from './loginPrompts.ts';
 import type { Node } from './node.ts';
 import { PooledShell, type PoolLimits } from './pooledShell.ts';
 import type { ExecResult } from './shell.ts';
 import { resolveHost, type SshConfigOptions } from './sshConfig.ts';
-import { lastLine } from './sshFailures.ts';
-import { connectionLost } from './sshFailures.ts';
+import { connectionLost, lastLine } from './sshFailures.ts';
+import type { TransportSetting } from './transportSetting.ts';
 
 export interface ConnectAttempt {
   /** Nobody is asked anything: what needs an answer is refused. */
@@ -30,6 +37,11 @@ export type ConnectNode = (
   attempt?: ConnectAttempt,
 ) => Promise<PooledShell>;
 
+export interface ConnectSettings extends SshConfigOptions {
+  /** Default: `auto`. */
+  readonly transport?: TransportSetting;
+}
+
 export interface ConnectorOptions {
   readonly commands?: CommandLog;
   readonly limits?: Partial<PoolLimits>;
@@ -42,15 +54,11 @@ const slowShellMs = 1_500;
 
 /** The configuration and prompts are asked for at each connection, since settings change. */
 export function sshConnector(
-  config: () => SshConfigOptions,
+  config: () => ConnectSettings,
   prompts: () => LoginPrompts,
   { commands, limits, gate = new LoginGate() }: ConnectorOptions = {},
 ): ConnectNode {
-  let ssh2: Promise<Transport> | undefined;
-  const transportOf = (): Promise<Transport> => {
-    ssh2 ??= import('./ssh2Connection.ts').then((module) => module.createSsh2Transport());
-    return ssh2;
-  };
+  const transports = new Transports();
 
   const connect = async (
     node: Node,
@@ -65,8 +73,14 @@ export function sshConnector(
       () => resolve(node.host),
       ({ user, host, port }) => `${user}@${host}:${port}`,
     );
-    for (const setting of target.unsupported) report.note('Not supported', setting);
-    const transport = await transportOf();
+    const { transport: setting = 'auto' } = options;
+    const way = [...(await jumpHostsOf(target, resolve, node.name)), target];
+    let choice = await chooseForWay(way, setting, options);
+    if (choice.reason !== undefined)
+      report.note(`Connect by ${names[choice.transport]}`, choice.reason);
+    // ssh does what its configuration says.
+    const unsupported = choice.transport === 'ssh2' ? target.unsupported : [];
+    for (const setting of unsupported) report.note('Not supported', setting);
     const accepted = new Set<string>();
     const attempt: ConnectOptions = {
       node: node.name,
@@ -79,8 +93,20 @@ export function sshConnector(
     };
     for (;;) {
       try {
-        return await transport(attempt, signal);
+        return await (
+          await transports.get(choice.transport, options)
+        )(attempt, signal);
       } catch (error) {
+        const reason = setting === 'auto' ? systemSshMayHelp(error) : undefined;
+        if (
+          reason !== undefined &&
+          choice.transport === 'ssh2' &&
+          (await hasSharableSsh(options))
+        ) {
+          choice = { transport: 'system', reason };
+          report.note(`Connect by ${names.system}`, reason);
+          continue;
+        }
         if (!(error instanceof UnknownHostKey) || answers.hostKey === undefined) throw error;
         const { question } = error;
         // Each key is asked about once in a connecting; one that is still unknown then cannot be helped.
@@ -118,6 +144,30 @@ export function sshConnector(
       throw error;
     }
   };
+}
+
+const names = { ssh2: 'Faultline’s own SSH', system: 'the ssh program' } as const;
+
+/** Each is loaded when it is first needed, and kept: it holds unlocked keys and shared jump connections. */
+class Transports {
+  private ssh2: Promise<Transport> | undefined;
+  private readonly system = new Map<string, Promise<Transport>>();
+
+  get(kind: TransportChoice['transport'], config: SshConfigOptions): Promise<Transport> {
+    if (kind === 'ssh2') {
+      this.ssh2 ??= import('./ssh2Connection.ts').then((module) => module.createSsh2Transport());
+      return this.ssh2;
+    }
+    const { sshPath, configFile } = config;
+    const key = JSON.stringify([sshPath, configFile]);
+    const known = this.system.get(key);
+    if (known !== undefined) return known;
+    const made = import('./opensshConnection.ts').then((module) =>
+      module.opensshTransport({ sshPath, configFile }),
+    );
+    this.system.set(key, made);
+    return made;
+  }
 }
 
 /** A login can succeed and still run nothing: an expired account, nologin, a forced command, only SFTP. */

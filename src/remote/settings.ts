@@ -20,6 +20,7 @@ import type { Node } from './node.ts';
 import { expandNodes, maxNodes, WrongRange } from './nodeRange.ts';
 import { isMissing } from './sshConfigLines.ts';
 import { parseDestination } from './sshDestination.ts';
+import { isTransportSetting, type TransportSetting } from './transportSetting.ts';
 
 const words = v.array(
   v.pipe(v.string('is not a text'), v.minLength(1, 'is empty')),
@@ -53,6 +54,10 @@ export interface Settings {
   readonly nodes: readonly Node[];
   /** Undefined: OpenSSH's own default. */
   readonly sshConfigFile: string | undefined;
+  /** The `ssh` program; undefined: the first on the PATH. */
+  readonly sshPath?: string | undefined;
+  /** Undefined: `auto`. */
+  readonly sshTransport?: TransportSetting | undefined;
 }
 
 const maxSettingsBytes = 1 << 20;
@@ -117,7 +122,13 @@ export function parseSettings(text: string, file: string): Settings {
     const more = others.length === 0 ? '' : ` (and ${others.length} more entries are wrong)`;
     throw invalid(file, lineOf(text, offsetOf(text, first.path)), first.message + more);
   }
-  return { nodes, sshConfigFile: parsePath(root['faultline.ssh.configFile']) };
+  const transport = root['faultline.ssh.transport'];
+  return {
+    nodes,
+    sshConfigFile: parsePath(root['faultline.ssh.configFile']),
+    sshPath: parsePath(root['faultline.ssh.path']),
+    sshTransport: isTransportSetting(transport) ? transport : undefined,
+  };
 }
 
 /** Where a value stands in the text, or the nearest thing around it when it is missing. */

@@ -4,7 +4,8 @@ import * as vscode from 'vscode';
 import { isTimeDisplay, type TimeDisplay } from '../base/time.ts';
 import { expandHome } from '../remote/sshConfigLines.ts';
 import { readNodeSettings, type SettingError } from '../remote/settings.ts';
-import type { SshConfigOptions } from '../remote/sshConfig.ts';
+import type { ConnectSettings } from '../remote/connect.ts';
+import { isTransportSetting } from '../remote/transportSetting.ts';
 import type { Node } from '../remote/node.ts';
 
 export interface Config {
@@ -13,21 +14,20 @@ export interface Config {
   readonly nodeProblems: readonly SettingError[];
   /** Undefined: OpenSSH's own default. */
   readonly sshConfigFile: string | undefined;
-  readonly ssh: SshConfigOptions;
-  readonly sshTransport: 'auto' | 'ssh2' | 'system';
+  readonly ssh: ConnectSettings;
 }
 
 export function readConfig(): Config {
   const settings = vscode.workspace.getConfiguration('faultline');
   const configFile = expandedPath(settings.get<string>('ssh.configFile'));
   const sshPath = expandedPath(settings.get<string>('ssh.path'));
+  const transport = settings.get<unknown>('ssh.transport');
   const { nodes, problems } = readNodeSettings(nodeLists(settings));
   return {
     nodes,
     nodeProblems: problems,
     sshConfigFile: configFile,
-    ssh: { configFile, sshPath },
-    sshTransport: settings.get<Config['sshTransport']>('ssh.transport') ?? 'auto',
+    ssh: { configFile, sshPath, ...(isTransportSetting(transport) ? { transport } : {}) },
   };
 }
 

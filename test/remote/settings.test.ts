@@ -20,9 +20,13 @@ test('nodes with comments and trailing commas, and defaults for what is left out
       { "name": "db", "host": "10.0.0.7", },
     ],
     "faultline.ssh.configFile": "/etc/fleet/config",
+    "faultline.ssh.path": "/opt/ssh",
+    "faultline.ssh.transport": "system",
   }`;
   assert.deepEqual(parseSettings(text, 's.json'), {
     sshConfigFile: '/etc/fleet/config',
+    sshPath: '/opt/ssh',
+    sshTransport: 'system',
     nodes: [
       {
         name: 'web-1',

@@ -35,10 +35,10 @@ test('a workspace that is not trusted names no nodes', () => {
 test('paths may begin with ~, and empty ones are none', () => {
   fake.settings.set('faultline.ssh.configFile', '~/fleet/config');
   fake.settings.set('faultline.ssh.path', ' ');
-  const { ssh, sshTransport } = readConfig();
+  fake.settings.set('faultline.ssh.transport', 'system');
+  const { ssh } = readConfig();
   const configFile = `${userInfo().homedir}/fleet/config`;
-  assert.deepEqual(ssh, { configFile, sshPath: undefined });
-  assert.equal(sshTransport, 'auto');
+  assert.deepEqual(ssh, { configFile, sshPath: undefined, transport: 'system' });
 });
 
 test('a wrong entry is a problem, and the others count', () => {
