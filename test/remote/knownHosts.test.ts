@@ -180,6 +180,16 @@ test('a line that is written is read again, hashed or not', () => {
   assert.ok(!knownHostsLine(name, ours, true).includes('fe80'));
 });
 
+test('a hashed name is as ssh-keygen writes it', () => {
+  // Made by `ssh-keygen -H` of OpenSSH 9.2.
+  const made =
+    '|1|hSN2CHzRhi3NyXZihbKlikTruB8=|cnz5RFA/000pbwWhg19TmXAOmXo= ' +
+    'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl';
+  assert.notEqual(readKnownHostsLine(made, 'db.example', ''), unreadable);
+  assert.equal(readKnownHostsLine(made, 'db.example', ''), otherHost);
+  assert.equal((readKnownHostsLine(made, '[db.example]:2222', 'k') as KnownHostsEntry).where, 'k');
+});
+
 test('a fingerprint is as ssh-keygen prints it', () => {
   const key = Buffer.from(
     'AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl',
