@@ -127,7 +127,6 @@ export class HostKeyTrust {
     const names = { name, withoutPort: undefined };
     const found = judgeHostKey(await readHostEntries(filesOf(this.target), names), key);
     if (found.verdict === 'changed') throw this.otherAddress(key, name, found.entry);
-    if (found.verdict === 'revoked') throw this.revoked(found.entry);
   }
 
   private async decideUnknown(key: Buffer): Promise<void> {

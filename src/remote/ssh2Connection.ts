@@ -24,7 +24,7 @@ import type {
 } from './connection.ts';
 import { HostKeyTrust } from './hostKeyTrust.ts';
 import type { SigningKey } from './keyFile.ts';
-import { describeHostKey } from './knownHosts.ts';
+import { describeHostKey, preferKnownKeyTypes } from './knownHosts.ts';
 import { KeyRing, LoginAttempts, type KeyTools, type LoginKey } from './login.ts';
 import type { LoginPass } from './loginGate.ts';
 import type { ProcessExit } from './shell.ts';
@@ -630,7 +630,7 @@ function login({ where, target, socket, trust, context, pass }: LoginOptions): P
         cipher: [...ciphers],
         hmac: [...macs],
         kex: [...keyExchanges],
-        serverHostKey: orderHostKeys(trust.knownKeyTypes),
+        serverHostKey: preferKnownKeyTypes(hostKeyAlgorithms, trust.knownKeyTypes),
       },
       // ssh2 refuses a key for the literal `false` only (P-02), and asks again at each re-key, where an answer
       // that is not given at once breaks the stream (P-03): so decide once, then compare.
@@ -642,7 +642,9 @@ function login({ where, target, socket, trust, context, pass }: LoginOptions): P
         }
         const offered = Buffer.from(key);
         const endKey = report.begin(`Check the host key of ${trust.name}`);
-        trust.check(offered).then(
+        // Undefined behind a proxy or a jump host.
+        const { remoteAddress } = socket as { readonly remoteAddress?: string };
+        trust.check(offered, remoteAddress).then(
           () => {
             endKey('ok', describeHostKey(offered));
             // The connection may be gone by now: ssh2 must not be answered then (P-04).
@@ -963,15 +965,6 @@ class ClosableAgent extends ssh2.OpenSSHAgent {
   close(): void {
     this.stream?.destroy();
   }
-}
-
-function orderHostKeys(known: readonly string[]): (typeof hostKeyAlgorithms)[number][] {
-  const isKnown = (algorithm: string): boolean =>
-    known.includes(algorithm) || (algorithm.startsWith('rsa-') && known.includes('ssh-rsa'));
-  return [
-    ...hostKeyAlgorithms.filter((algorithm) => isKnown(algorithm)),
-    ...hostKeyAlgorithms.filter((algorithm) => !isKnown(algorithm)),
-  ];
 }
 
 // --- the connection that is handed out -------------------------------------------------------------------

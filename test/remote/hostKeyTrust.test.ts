@@ -190,8 +190,9 @@ test('CheckHostIP: a key on file for the address must be the same', async () => 
   assert.equal(await code(moved, options), 'node.hostKeyAddress');
   assert.equal(await code(moved, { ...options, checkHostIp: false }), undefined);
   assert.equal(await code(moved, { ...options, address: undefined }), undefined);
+  // ssh 9.2 overlooks what is revoked for the address alone.
   const revoked = `${host}@revoked ${knownHostsLine('[192.0.2.7]:2222', ours)}`;
-  assert.equal(await code(revoked, options), 'node.hostKeyRevoked');
+  assert.equal(await code(revoked, options), undefined);
   const local = host + knownHostsLine('[127.0.0.1]:2222', other);
   assert.equal(await code(local, { ...options, address: '127.0.0.1' }), undefined);
 });
