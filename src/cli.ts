@@ -6,6 +6,7 @@ import { envCommand } from './cli/env.ts';
 import { logsCommand } from './cli/logs.ts';
 import { nodesCommand } from './cli/nodes.ts';
 import { profileCommand } from './cli/profile.ts';
+import { terminalPrompts } from './cli/prompts.ts';
 import {
   preflightCommand,
   rerunCommand,
@@ -25,7 +26,7 @@ import { findRun } from './run/runStore.ts';
 
 const usage = `Usage: faultline COMMAND [ARGUMENT…] [--settings FILE] [--ssh-config FILE] [--json] [--commands]
 
-  nodes [NODE…]                       states, reasons and clocks
+  nodes [NODE…] [--report]            states, reasons and clocks; with every step of connecting
   env NODE [--out FILE]               snapshot of an environment
   env diff A B                        what differs (node, snapshot file or run:ID); exit 1 when it does
   logs [NODE…] [--context ID] [--grep TEXT] [--since T] [--until T] [--level L] [--follow]
@@ -143,16 +144,18 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
   const redactionKey = createRedactionKey();
   const log = new CommandLog((words) => redactArgv(words, redactionKey));
   const ssh = trustedSsh(settings, options);
+  const prompts = terminalPrompts({ input: process.stdin, output: process.stderr });
   const registry = new NodeRegistry(
     sshConnector(
       () => ssh,
-      () => ({}),
+      () => prompts,
       { commands: log },
     ),
   );
   registry.setNodes(await combineNodes(settings.nodes, ssh.configFile));
   const context: CliContext = {
     access: registry,
+    connectionReport: (node) => registry.report(node),
     stdout: process.stdout,
     stderr: process.stderr,
     signal,

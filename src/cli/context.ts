@@ -2,11 +2,14 @@
 
 import type { Writable } from 'node:stream';
 import type { CommandLog } from '../remote/commandLog.ts';
+import type { ConnectionReport } from '../remote/connectionReport.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { UserError } from '../base/errors.ts';
 
 export interface CliContext {
   readonly access: NodeAccess;
+  /** What happened on the way to a node; undefined before it was tried. */
+  readonly connectionReport?: (node: Node) => ConnectionReport | undefined;
   readonly stdout: Writable;
   readonly stderr: Writable;
   /** Aborted by Ctrl-C and by a closed stdout. */

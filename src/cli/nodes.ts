@@ -7,6 +7,7 @@ import { isAbort, UserError } from '../base/errors.ts';
 import { zoneMark } from '../base/time.ts';
 import { commandDocument, commandToJson, describeTotals } from '../remote/commandText.ts';
 import type { CommandLog } from '../remote/commandLog.ts';
+import { formatReport, type ConnectionStep } from '../remote/connectionReport.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import {
   readClockFacts,
@@ -37,26 +38,40 @@ interface NodeReport {
   readonly name: string;
   readonly host: string;
   readonly labels: readonly string[];
+  /** The group of the settings it stands in. */
+  readonly group: string | null;
   readonly origin: Node['origin'];
   readonly state: 'ready' | 'failed';
   /** One sentence why, with the next step; null for a node that is ready. */
   readonly reason: string | null;
   readonly code: string | null;
   readonly clock: ClockReport | null;
+  /** Every step on the way, with `--report`. */
+  readonly steps?: readonly ConnectionStep[];
 }
 
 const maxConnections = 8;
 
 export const nodesCommand: CliCommand = async (args, context) => {
-  const nodes = selectNodes(args, context.access.nodes);
+  const wantsReport = args.includes('--report');
+  const names = args.filter((word) => word !== '--report');
+  const nodes = selectNodes(names, context.access.nodes);
   const asked = await mapBounded(nodes, maxConnections, (node) =>
     report(node, context.access, context.signal),
   );
-  const reports = asked.map((result, index) =>
-    result.status === 'fulfilled' ? result.value : failure(nodes[index]!, result.reason),
-  );
+  const reports = asked.map((result, index) => {
+    const node = nodes[index]!;
+    const told = result.status === 'fulfilled' ? result.value : failure(node, result.reason);
+    const steps = wantsReport ? context.connectionReport?.(node)?.steps : undefined;
+    return steps === undefined ? told : { ...told, steps };
+  });
   const { commands } = context;
-  const text = (): string => reports.map(describe).join('\n');
+  const text = (): string =>
+    reports.map((one, index) => describe(one) + stepsOf(nodes[index]!)).join('\n');
+  const stepsOf = (node: Node): string => {
+    const connection = wantsReport ? context.connectionReport?.(node) : undefined;
+    return connection === undefined ? '' : `\n${formatReport(node.name, connection)}`;
+  };
   if (commands === undefined) print(context, reports, text);
   else {
     const list = commands.entries().map(commandToJson);
@@ -125,8 +140,9 @@ function inFull(commands: CommandLog): string {
   return [...documents, totals.join('\n')].join('\n');
 }
 
-function head(node: Node): Pick<NodeReport, 'name' | 'host' | 'labels' | 'origin'> {
-  return { name: node.name, host: node.host, labels: node.labels, origin: node.origin };
+function head(node: Node): Pick<NodeReport, 'name' | 'host' | 'group' | 'labels' | 'origin'> {
+  const { name, host, group = null, labels, origin } = node;
+  return { name, host, group, labels, origin };
 }
 
 function describe(node: NodeReport): string {
