@@ -4,11 +4,10 @@
 import type { Channel } from './connection.ts';
 import type { RemoteCommand } from './shell.ts';
 
-const beatMs = 15_000;
-/** Longer than two beats that are late, and short enough to leave nothing behind for a minute. */
-const silenceSeconds = 45;
-/** Programs that end sooner need none. */
-const graceMs = 3_000;
+/** So many beats in the time of silence: two may be late. */
+const beatsPerSilence = 3;
+/** Programs that end sooner than this part of the silence need none: 3 s of 45 s. */
+const gracePerSilence = 1 / 15;
 /** A lifeline without programs is kept this long for the next one. */
 const lingerMs = 10_000;
 
@@ -16,7 +15,7 @@ const lingerMs = 10_000;
  * Reads a line now and then. When none comes for too long it ends the sshd process that serves this connection,
  * and with it all channels: our programs see the end of their stdin. When its own stdin ends, so does it.
  */
-const script = `
+const script = (silenceSeconds: number): string => `
 set -f
 arm() {
   setsid /bin/sh -c 'sleep ${silenceSeconds}
@@ -35,6 +34,7 @@ exit 0`;
 /** One for each connection; up while there are programs to guard. */
 export class Lifeline {
   private readonly open: (command: RemoteCommand) => Promise<Channel | undefined>;
+  private readonly silenceMs: number;
   private guarded = 0;
   private channel: Promise<Channel | undefined> | undefined;
   private beat: NodeJS.Timeout | undefined;
@@ -42,8 +42,13 @@ export class Lifeline {
   isUp = false;
 
   /** `open` gives undefined where there is no place for it. */
-  constructor(open: (command: RemoteCommand) => Promise<Channel | undefined>) {
+  constructor(
+    open: (command: RemoteCommand) => Promise<Channel | undefined>,
+    /** How long the node waits for a beat before it ends our programs. */
+    silenceMs: number,
+  ) {
     this.open = open;
+    this.silenceMs = silenceMs;
   }
 
   /** Until `ended` resolves; a program that runs does not wait for it. */
@@ -54,7 +59,7 @@ export class Lifeline {
       this.guarded++;
       clearTimeout(this.linger);
       this.channel ??= this.start();
-    }, graceMs);
+    }, this.silenceMs * gracePerSilence);
     begin.unref();
     void ended.then(() => {
       clearTimeout(begin);
@@ -70,7 +75,7 @@ export class Lifeline {
   }
 
   private async start(): Promise<Channel | undefined> {
-    const channel = await this.open({ script });
+    const channel = await this.open({ script: script(Math.ceil(this.silenceMs / 1000)) });
     if (channel === undefined) {
       // The next program tries again.
       this.channel = undefined;
@@ -82,7 +87,7 @@ export class Lifeline {
     channel.stdin.on('error', () => {
       // A channel that is gone is heard of below.
     });
-    this.beat = setInterval(() => channel.stdin.write('\n'), beatMs);
+    this.beat = setInterval(() => channel.stdin.write('\n'), this.silenceMs / beatsPerSilence);
     this.beat.unref();
     void channel.closed.then(() => {
       this.isUp = false;

@@ -5,7 +5,14 @@ import type { Readable, Writable } from 'node:stream';
 import { delay, withDeadline } from '../base/async.ts';
 import { Emitter } from '../base/emitter.ts';
 import { UserError } from '../base/errors.ts';
-import { collect, countReads, countWrites, shellStartTimeoutMs, skipToMarker } from './channel.ts';
+import {
+  collect,
+  countReads,
+  countWrites,
+  programOutput,
+  shellStartTimeoutMs,
+  skipToMarker,
+} from './channel.ts';
 import {
   bootstrapCommand,
   encodeCommand,
@@ -25,7 +32,13 @@ import type {
   StartOptions,
   TerminalOptions,
 } from './shell.ts';
-import { connectionLost, noFreeSession, noSessions, terminalTaken } from './sshFailures.ts';
+import {
+  connectionLost,
+  isRefusal,
+  noFreeSession,
+  noSessions,
+  terminalTaken,
+} from './sshFailures.ts';
 
 export interface PoolLimits {
   /** sshd allows ten sessions on a connection (MaxSessions); two are left to others. */
@@ -38,6 +51,8 @@ export interface PoolLimits {
   readonly maxAgeMs: number;
   /** A further connection without channels closes after this time; the last one stays. */
   readonly spareIdleMs: number;
+  /** Our programs on a node that hears nothing of us for this time are ended there: see lifeline.ts. */
+  readonly silenceMs: number;
 }
 
 const defaultLimits: PoolLimits = {
@@ -46,6 +61,7 @@ const defaultLimits: PoolLimits = {
   maxWaitMs: 60_000,
   maxAgeMs: 4 * 3600_000,
   spareIdleMs: 60_000,
+  silenceMs: 45_000,
 };
 
 export interface PooledShellOptions {
@@ -66,6 +82,8 @@ interface Lane {
   /** Sessions it may carry: our own limit, or what the node's refusals taught us. */
   limit: number;
   used: number;
+  /** Of `used`, those that last. */
+  long: number;
   /** Takes no new channels, and is closed after its last one. */
   isRetired: boolean;
   idle: NodeJS.Timeout | undefined;
@@ -97,6 +115,8 @@ export class PooledShell implements Shell {
   /** A further connection that is being made. */
   private another: Promise<boolean> | undefined;
   private noAnotherUntil = 0;
+  /** As far as we know: what one connection's refusals taught us holds for the others. */
+  private sessionLimit: number;
   private isClosed = false;
 
   readonly onDidClose = this.closed.event;
@@ -104,6 +124,7 @@ export class PooledShell implements Shell {
   constructor(options: PooledShellOptions) {
     this.options = options;
     this.limits = { ...defaultLimits, ...options.limits };
+    this.sessionLimit = this.limits.maxChannels;
     this.addLane(options.connection);
   }
 
@@ -164,7 +185,8 @@ export class PooledShell implements Shell {
     const entry = this.options.commands?.begin(this.options.node, 'terminal', command);
     try {
       const program = command === undefined ? undefined : terminalBootstrapCommand;
-      const { channel } = await this.open('long', { command: program, terminal: options });
+      const { channel, lane } = await this.open('long', { command: program, terminal: options });
+      lane.lifeline.guard(channel.closed);
       void channel.exited.then((exit) => entry?.end(exit));
       const stdin = countWrites(channel.stdin, (bytes) => entry?.sent(bytes));
       const output = countReads(channel.stdout, (bytes) => entry?.received(bytes));
@@ -231,26 +253,18 @@ export class PooledShell implements Shell {
     const onReceived = (bytes: number): void => entry?.received(bytes);
     const stdin = countWrites(channel.stdin, (bytes) => entry?.sent(bytes));
     stdin.write(header);
-    const stdout = skipToMarker(channel.stdout, marker, onReceived);
-    const stderr = skipToMarker(channel.stderr, marker, onReceived);
     if (need === 'long') lane.lifeline.guard(channel.closed);
     const dispose = (): void => {
       signal?.removeEventListener('abort', dispose);
       channel.dispose();
       // What is not read any more must not hold the channel open.
-      stdout.output.resume();
-      stderr.output.resume();
+      output.stdout.resume();
+      output.stderr.resume();
     };
+    const output = programOutput(channel, marker, dispose, onReceived);
     signal?.addEventListener('abort', dispose, { once: true });
     void channel.exited.then(() => signal?.removeEventListener('abort', dispose));
-    return {
-      stdin,
-      stdout: stdout.output,
-      stderr: stderr.output,
-      noise: () => stdout.noise() + stderr.noise(),
-      exited: channel.exited,
-      dispose,
-    };
+    return { stdin, ...output, exited: channel.exited, dispose };
   }
 
   /** Opens a channel; a node that allows fewer sessions than we thought teaches us its limit. */
@@ -263,21 +277,22 @@ export class PooledShell implements Shell {
       const lane = await this.acquire(need, signal);
       try {
         const channel = await lane.connection.openChannel(request);
-        void channel.closed.then(() => this.release(lane));
+        void channel.closed.then(() => this.release(lane, need));
         if (signal?.aborted === true) channel.dispose();
-        signal?.throwIfAborted();
-        return { channel, lane };
+        else return { channel, lane };
       } catch (error) {
         if (!(error instanceof UserError) || error.code !== 'node.sessionLimit') {
-          if (signal?.aborted !== true) this.release(lane);
+          this.release(lane, need);
           throw error;
         }
         lane.limit = Math.max(1, lane.used - 1);
-        this.release(lane);
+        this.sessionLimit = Math.min(this.sessionLimit, lane.limit);
+        this.release(lane, need);
         // A session that has just ended may count for a moment longer; a node without any stays without.
         if (lane.used === 0 && ++refusals > maxRefusals) throw noSessions(this.options.node, error);
         await delay(refusalDelayMs * 2 ** refusals, signal);
       }
+      signal?.throwIfAborted();
     }
   }
 
@@ -319,24 +334,31 @@ export class PooledShell implements Shell {
 
   /**
    * A long program must leave a place for the short ones: where it would not, another connection is made first,
-   * unless that cannot be.
+   * unless that cannot be. So it is where long ones hold every place, since we knew no better when they came.
    */
   private take(need: Need): Lane | undefined {
     const open = this.lanes.filter((lane) => !lane.isRetired);
-    const free = open.reduce((sum, lane) => sum + Math.max(0, lane.limit - lane.used), 0);
-    if (need === 'long' && free <= 1 && this.mayConnectAnother()) {
+    // What a short program holds will be free in a moment.
+    const places = open.reduce((sum, lane) => sum + Math.max(0, lane.limit - lane.long), 0);
+    if (places <= (need === 'long' ? 1 : 0) && this.mayConnectAnother()) {
       this.connectAnother();
       return undefined;
     }
     const lane = open.find((candidate) => candidate.used < candidate.limit);
     if (lane === undefined) return undefined;
-    lane.used++;
-    clearTimeout(lane.idle);
+    this.occupy(lane, need);
     return lane;
   }
 
-  private release(lane: Lane): void {
+  private occupy(lane: Lane, need: Need): void {
+    lane.used++;
+    if (need === 'long') lane.long++;
+    clearTimeout(lane.idle);
+  }
+
+  private release(lane: Lane, need: Need): void {
     lane.used--;
+    if (need === 'long') lane.long--;
     if (lane.used === 0) this.onEmpty(lane);
     this.serveWaiting();
   }
@@ -353,12 +375,13 @@ export class PooledShell implements Shell {
   private addLane(connection: Connection): Lane {
     const lane: Lane = {
       connection,
-      limit: this.limits.maxChannels,
+      limit: this.sessionLimit,
       used: 0,
+      long: 0,
       isRetired: false,
       idle: undefined,
       age: undefined,
-      lifeline: new Lifeline((command) => this.openLifeline(lane, command)),
+      lifeline: new Lifeline((command) => this.openLifeline(lane, command), this.limits.silenceMs),
     };
     this.lanes.push(lane);
     connection.onDidClose((reason) => this.onLaneClosed(lane, reason));
@@ -369,15 +392,15 @@ export class PooledShell implements Shell {
   /** On this very connection, if it has a place to spare. */
   private async openLifeline(lane: Lane, command: RemoteCommand): Promise<Channel | undefined> {
     if (lane.limit < 3 || lane.used >= lane.limit) return undefined;
-    lane.used++;
+    this.occupy(lane, 'long');
     try {
       const channel = await lane.connection.openChannel({ command: bootstrapCommand });
-      void channel.closed.then(() => this.release(lane));
+      void channel.closed.then(() => this.release(lane, 'long'));
       channel.stdin.write(encodeCommand(command).header);
       return channel;
     } catch {
       // Without it a program outlives a silent loss of the network until sshd notices; nothing else changes.
-      this.release(lane);
+      this.release(lane, 'long');
       return undefined;
     }
   }
@@ -390,7 +413,9 @@ export class PooledShell implements Shell {
 
   /** A lane that has served long enough is replaced; where that needs a person, it goes on. */
   private async replace(lane: Lane): Promise<void> {
-    if (this.another === undefined) this.connectAnother();
+    if (this.another === undefined && performance.now() >= this.noAnotherUntil) {
+      this.connectAnother();
+    }
     const isReplaced = await this.another;
     if (this.isClosed || !this.lanes.includes(lane)) return;
     if (isReplaced !== true) return this.armAge(lane);
@@ -423,10 +448,12 @@ export class PooledShell implements Shell {
         this.serveWaiting();
         return true;
       },
-      () => {
+      (error: unknown) => {
         // Whoever waits goes on with the connections there are.
         this.another = undefined;
-        this.noAnotherUntil = performance.now() + anotherRetryMs;
+        // A login that was refused is not repeated in the background.
+        const mayPass = !(error instanceof UserError) || !isRefusal(error);
+        this.noAnotherUntil = mayPass ? performance.now() + anotherRetryMs : Infinity;
         this.serveWaiting();
         return false;
       },

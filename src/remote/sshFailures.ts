@@ -185,6 +185,11 @@ export function loginFailure(
   });
 }
 
+/** The node does not want us, or we not it: only a person can change that. */
+export function isRefusal({ code }: UserError): boolean {
+  return /^node\.(?:authRefused|login|hostKey|passwordExpired|tooManyQuestions)/.test(code);
+}
+
 /** The connection ended after the user had given an answer: it is not given again by itself. */
 export function loginCut(where: string, target: SshTarget, story: LoginStory): UserError {
   return new UserError(

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { UserError } from '../../src/base/errors.ts';
 import { splitLines } from '../../src/base/lines.ts';
 import { CommandLog } from '../../src/remote/commandLog.ts';
 import { PooledShell, type PoolLimits } from '../../src/remote/pooledShell.ts';
@@ -69,6 +70,65 @@ test('with MaxSessions 1 a long program gets a connection of its own', async () 
   assert.equal(connections.length, 2);
   long.dispose();
   shell.dispose();
+});
+
+test('a limit that is learnt too late: a long program holds the one place, and a short one gets another', async () => {
+  const { shell, connections } = pool({ maxSessions: 1, limits: { maxWaitMs: 1_000 } });
+  const long = await shell.start({ script: 'echo on; exec cat' });
+  assert.equal((await shell.exec(echo)).stdout.toString(), 'x\n');
+  assert.equal(connections.length, 2);
+  // What the first connection taught holds for the second: nothing is refused there.
+  const another = await shell.start({ script: 'exec cat' });
+  assert.equal((await shell.exec(echo)).stdout.toString(), 'x\n');
+  assert.equal(connections.length, 3);
+  for (const program of [long, another]) program.dispose();
+  shell.dispose();
+});
+
+for (const [code, tries] of [
+  ['node.authRefused', 1],
+  ['node.connectionLost', 2],
+] as const) {
+  test(`a further connection that failed with ${code} is tried ${tries} times in ten minutes`, async (t) => {
+    let tried = 0;
+    const shell = new PooledShell({
+      node: 'node',
+      connection: new FakeConnection({ maxSessions: 1 }),
+      connectAnother: () => {
+        tried++;
+        return Promise.reject(new UserError(code, 'No.'));
+      },
+    });
+    await Promise.all([shell.exec(echo), shell.exec(echo)]);
+    let now = performance.now();
+    t.mock.method(performance, 'now', () => now);
+    for (let minute = 0; minute < 9; minute++) {
+      const long = await shell.start({ script: 'exec cat' });
+      long.dispose();
+      await eventually(() => assert.equal(shell.channelsInUse, 0));
+      now += 60_000;
+    }
+    assert.equal(tried, tries);
+    shell.dispose();
+  });
+}
+
+test('an aborted opening gives its place back, also when it fails', async () => {
+  const connection = new FakeConnection();
+  const abort = new AbortController();
+  const broken = new PooledShell({
+    node: 'node',
+    connection: Object.assign(connection, {
+      openChannel: () => {
+        abort.abort();
+        return Promise.reject(connectionLost('node'));
+      },
+    }),
+    connectAnother: () => Promise.reject(connectionLost('node')),
+  });
+  await assert.rejects(broken.exec(echo, {}, abort.signal));
+  assert.equal(broken.channelsInUse, 0);
+  broken.dispose();
 });
 
 test('long programs leave a place to the short ones: the eighth opens a second connection', async () => {
