@@ -3,7 +3,7 @@
 import * as vscode from 'vscode';
 import { mapBounded } from '../base/async.ts';
 import { toDisplay } from '../base/displayText.ts';
-import { UserError } from '../base/errors.ts';
+import { describeError, isAbort, UserError } from '../base/errors.ts';
 import { listProcesses } from '../profile/processes.ts';
 import type { Profile } from '../profile/profile.ts';
 import { defaultRateHz, sampleProcess } from '../profile/sampler.ts';
@@ -46,9 +46,9 @@ export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTab
     refreshNodes: () => uses.refreshNodes(),
     editNodes: () =>
       vscode.commands.executeCommand('workbench.action.openSettings', 'faultline.nodes'),
-    connectNode: (...args) => connect(registry, several(args)),
+    connectNode: (...args) => connect(registry, several(args), uses),
     // What waits for its next attempt, or gave up, tries now.
-    retryNode: (...args) => connect(registry, several(args)),
+    retryNode: (...args) => connect(registry, several(args), uses),
     disconnectNode: (...args) => several(args).forEach((node) => registry.disconnect(node)),
     openTerminal: async (...args) => {
       const node = await one(args, 'Open a terminal on');
@@ -86,11 +86,51 @@ async function searchOn(uses: NodeUses, nodes: readonly Node[]): Promise<void> {
   if (id !== undefined) await uses.searchLogs(nodes, id);
 }
 
-async function connect(registry: NodeRegistry, nodes: readonly Node[]): Promise<void> {
-  const results = await mapBounded(nodes, maxConnectsAtOnce, (node) => registry.clock(node));
-  // The tree shows why each failed; a message is only for the one node the user clicked.
-  const failure = results.find((result) => result.status === 'rejected');
-  if (nodes.length === 1 && failure !== undefined) throw failure.reason;
+/** The tree shows why each failed; a message is only for the one node that the user clicked. */
+async function connect(
+  registry: NodeRegistry,
+  nodes: readonly Node[],
+  uses: NodeUses,
+): Promise<void> {
+  const [only] = nodes;
+  if (nodes.length > 1) await connectAll(registry, nodes);
+  else if (only !== undefined) await connectOne(registry, only, uses);
+}
+
+async function connectOne(registry: NodeRegistry, node: Node, uses: NodeUses): Promise<void> {
+  try {
+    await registry.shell(node);
+  } catch (error) {
+    if (!(error instanceof UserError) || isAbort(error)) throw error;
+    const details = 'Connection Report';
+    const text = toDisplay(describeError(error), 600);
+    const choice = await vscode.window.showErrorMessage(text, details);
+    if (choice === details) await uses.showConnectionReport(node);
+  }
+}
+
+async function connectAll(registry: NodeRegistry, nodes: readonly Node[]): Promise<void> {
+  const options = {
+    location: vscode.ProgressLocation.Notification,
+    title: `Connecting to ${nodes.length} nodes`,
+    cancellable: true,
+  };
+  await vscode.window.withProgress(options, async (progress, token) => {
+    const signal = abortSignalOf(token);
+    let done = 0;
+    let failed = 0;
+    await mapBounded(nodes, maxConnectsAtOnce, async (node) => {
+      if (signal.aborted) return;
+      await registry.shell(node, signal).catch(() => failed++);
+      done++;
+      const message = `${done} of ${nodes.length}${failed === 0 ? '' : ` · ${failed} failed`}`;
+      progress.report({ message, increment: 100 / nodes.length });
+    });
+    if (!signal.aborted) return;
+    // Whoever only gives up waiting leaves the attempt to others; here nobody else wants it.
+    const unfinished = nodes.filter((node) => registry.state(node).kind === 'connecting');
+    for (const node of unfinished) registry.disconnect(node);
+  });
 }
 
 /** Two nodes: those selected, else the missing ones are asked for. */
