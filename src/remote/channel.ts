@@ -13,7 +13,7 @@ const keptNoiseBytes = 4 << 10;
 
 export interface MarkedOutput {
   /** What comes after the marker; empty without one. */
-  readonly output: Readable;
+  readonly output: Transform;
   /** What the login shell printed before the marker: the last 4 KiB so far. */
   readonly noise: () => string;
   /** False when the output ended without the marker; never rejects. */
@@ -46,7 +46,44 @@ export function skipToMarker(
     },
   });
   for (const end of ['finish', 'close']) skip.once(end, () => tell(isFound));
-  return { output: pipeThrough(stream, skip), noise: () => noise.toString('utf8'), found };
+  pipeThrough(stream, skip);
+  return { output: skip, noise: () => noise.toString('utf8'), found };
+}
+
+/**
+ * Of a program that has ended, output is waited for this long after the last byte: what its login shell's start-up
+ * files left running in the background holds it open.
+ */
+const heldOpenMs = 1_000;
+
+/** What a program prints after its marker. `close` closes its channel, `onBytes` is told of all that arrived. */
+export function programOutput(
+  program: Pick<RemoteProcess, 'stdout' | 'stderr' | 'exited'>,
+  marker: string,
+  close: () => void,
+  onBytes?: (bytes: number) => void,
+): Required<Pick<RemoteProcess, 'stdout' | 'stderr' | 'noise'>> {
+  let lastByteAt = 0;
+  const onArrival = (bytes: number): void => {
+    lastByteAt = performance.now();
+    onBytes?.(bytes);
+  };
+  const stdout = skipToMarker(program.stdout, marker, onArrival);
+  const stderr = skipToMarker(program.stderr, marker, onArrival);
+  const closeWhenHeldOpen = (): void => {
+    lastByteAt = performance.now();
+    const timer = setInterval(() => {
+      const open = [stdout, stderr].filter(({ output }) => !output.writableEnded);
+      if (open.length === 0) clearInterval(timer);
+      // While nobody reads, more may be on its way.
+      else if (open.some(({ output }) => output.readableLength > 0)) lastByteAt = performance.now();
+      else if (performance.now() - lastByteAt >= heldOpenMs) close();
+    }, heldOpenMs / 4);
+    timer.unref();
+  };
+  void program.exited.then(closeWhenHeldOpen);
+  const noise = (): string => stdout.noise() + stderr.noise();
+  return { stdout: stdout.output, stderr: stderr.output, noise };
 }
 
 /** A pipe that also ends when the stream is closed before its end (a lost connection), or readers would hang. */
@@ -93,11 +130,6 @@ export function countReads(stream: Readable, onBytes: (bytes: number) => void): 
 const defaultTimeoutMs = 30_000;
 const defaultMaxOutputBytes = 64 << 20;
 const maxStderrBytes = 64 << 10;
-/**
- * What start-up files leave running in the background holds the output open. A program that has ended is given
- * this long without a further byte.
- */
-const heldOpenMs = 1_000;
 
 /** Runs a started program to its end. `where` names the node in errors. */
 export async function collect(
@@ -112,46 +144,27 @@ export async function collect(
     // The program may end without reading its input; its exit says what happened.
   });
   program.stdin.end(options.stdin ?? '');
-  let lastByteAt = 0;
-  const onBytes = (): void => void (lastByteAt = performance.now());
   const work = async (): Promise<ExecResult> => {
     const [stdout, stderr, exit] = await Promise.all([
-      readAll(program.stdout, maxOutputBytes, onBytes, () => tooMuchOutput(where, maxOutputBytes)),
-      readHead(program.stderr, maxStderrBytes, onBytes),
+      readAll(program.stdout, maxOutputBytes, () => tooMuchOutput(where, maxOutputBytes)),
+      readHead(program.stderr, maxStderrBytes),
       program.exited,
     ]);
     return { stdout, stderr: stderr.toString('utf8'), noise: program.noise?.() ?? '', ...exit };
   };
-  let quiet: NodeJS.Timeout | undefined;
-  let isOver = false;
-  void program.exited.then(() => {
-    if (isOver) return;
-    onBytes();
-    quiet = setInterval(() => {
-      if (performance.now() - lastByteAt >= heldOpenMs) program.dispose();
-    }, heldOpenMs / 4);
-  });
   try {
     return await withDeadline(abortable(work(), signal), timeoutMs, () =>
       timedOut(where, timeoutMs),
     );
   } finally {
-    isOver = true;
-    clearInterval(quiet);
     program.dispose();
   }
 }
 
-async function readAll(
-  stream: Readable,
-  limit: number,
-  onBytes: () => void,
-  tooMuch: () => Error,
-): Promise<Buffer> {
+async function readAll(stream: Readable, limit: number, tooMuch: () => Error): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
-    onBytes();
     length += chunk.length;
     if (length > limit) throw tooMuch();
     chunks.push(chunk);
@@ -160,11 +173,10 @@ async function readAll(
 }
 
 /** The first bytes; the rest is read and dropped, since an unread stderr stalls the program (P-26). */
-async function readHead(stream: Readable, limit: number, onBytes: () => void): Promise<Buffer> {
+async function readHead(stream: Readable, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
-    onBytes();
     if (length < limit) chunks.push(chunk.subarray(0, limit - length));
     length += chunk.length;
   }

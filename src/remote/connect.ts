@@ -219,16 +219,28 @@ function noShell(node: Node, { noise = '', stderr, exitCode }: ExecResult): User
   }
   // The login program of a closed account writes to stdout, sh to stderr.
   const words = lastLine(noise + stderr);
-  const isUnavailable = /not available|expired|nologin|disabled|locked/i.test(words);
-  return new UserError(
-    isUnavailable ? 'node.accountClosed' : 'node.noShell',
-    `${node.name} lets you log in, but runs no commands${words === '' ? '' : ` (it says: ${words})`}.`,
-    {
-      hint: isUnavailable
-        ? 'The account is closed or has no login shell: ask whoever runs the node.'
-        : 'It may be for file transfer only, have a forced command, or a start-up file that starts another shell (exec).',
-    },
-  );
+  const reasons: readonly (readonly [RegExp, string, string])[] = [
+    [
+      /password change required|password has expired/i,
+      'node.passwordExpired',
+      `Change the password in a terminal: ssh ${node.host}`,
+    ],
+    [
+      /not available|expired|nologin|disabled|locked/i,
+      'node.accountClosed',
+      'The account is closed or has no login shell: ask whoever runs the node.',
+    ],
+    [
+      /(?:)/,
+      'node.noShell',
+      'It may be for file transfer only, have a forced command, or a start-up file that starts another shell (exec).',
+    ],
+  ];
+  const [, code, hint] = reasons.find(([pattern]) => pattern.test(words))!;
+  const said = words === '' ? '' : ` (it says: ${words})`;
+  return new UserError(code, `${node.name} lets you log in, but runs no commands${said}.`, {
+    hint,
+  });
 }
 
 function shellTooSlow(node: Node, cause: Error): UserError {

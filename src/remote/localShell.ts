@@ -5,7 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { Emitter } from '../base/emitter.ts';
 import { UserError } from '../base/errors.ts';
 import { bootstrapCommand, encodeCommand } from './command.ts';
-import { collect, skipToMarker } from './channel.ts';
+import { collect, programOutput } from './channel.ts';
 import type {
   ExecOptions,
   ExecResult,
@@ -60,13 +60,10 @@ export class LocalShell implements Shell {
     });
     child.stdin.write(header);
     const exited = waitForExit(child);
-    const stdout = skipToMarker(child.stdout, marker);
-    const stderr = skipToMarker(child.stderr, marker);
+    const close = (): void => remote.dispose();
     const remote: RemoteProcess = {
       stdin: child.stdin,
-      stdout: stdout.output,
-      stderr: stderr.output,
-      noise: () => stdout.noise() + stderr.noise(),
+      ...programOutput({ stdout: child.stdout, stderr: child.stderr, exited }, marker, close),
       exited,
       dispose: () => {
         this.running.delete(remote);

@@ -27,6 +27,7 @@ import type { SigningKey } from './keyFile.ts';
 import { describeHostKey, preferKnownKeyTypes } from './knownHosts.ts';
 import { KeyRing, LoginAttempts, type KeyTools, type LoginKey } from './login.ts';
 import type { LoginPass } from './loginGate.ts';
+import { defaultKeepalive, Pulse, type Keepalive } from './pulse.ts';
 import type { ProcessExit } from './shell.ts';
 import type { SshTarget } from './sshConfig.ts';
 import {
@@ -39,6 +40,7 @@ import {
   hostKeyChangedLater,
   jumpLoop,
   jumpRefused,
+  lastLine,
   loginCancelled,
   loginCut,
   loginRefused,
@@ -76,8 +78,6 @@ const defaultDeadlines: Ssh2Deadlines = {
   hopLingerMs: 5_000,
 };
 
-/** A peer that is silent for three intervals is dead: 45 s. */
-const defaultKeepalive = { intervalMs: 15_000, countMax: 2 };
 /** What may come beyond the window that we granted: a packet on its way, and some slack. */
 const windowSlackBytes = 64 << 10;
 /** A peer that lets so much of what we send lie, and goes on to ask more than so often, wants no answers. */
@@ -315,8 +315,7 @@ class Link {
   private readonly socket: Duplex;
   private readonly listeners = new Set<(reason: Error | undefined) => void>();
   private readonly open = new Set<ClientChannel>();
-  private readonly stopPulse: () => void;
-  private heardAt = performance.now();
+  private readonly pulse: Pulse;
   /** Questions since the peer last read what we sent. */
   private unread = 0;
 
@@ -330,12 +329,15 @@ class Link {
       // After a protocol error ssh2 only half-closes (P-11).
       this.fail(this.reason ?? connectionLost(where, error));
     });
-    this.stopPulse = this.watchPulse(keepaliveOf(target));
+    this.pulse = new Pulse(keepaliveOf(target), {
+      ask: () => this.ask(() => undefined),
+      onDead: (cause) => this.fail(connectionLost(where, cause)),
+    });
     client.once('close', () => this.fail(this.reason ?? connectionLost(where)));
     // A hop that is cut gives the inner client no error (P-24): its socket's end is enough.
     socket.once('close', () => this.fail(this.reason ?? connectionLost(where)));
     socket.on('data', () => {
-      this.heardAt = performance.now();
+      this.pulse.hear();
       this.audit();
     });
   }
@@ -397,37 +399,6 @@ class Link {
     }
   }
 
-  /**
-   * The keepalive. Not ssh2's own, since that counts answers only: a slow link that is busy with our data would be
-   * taken for dead. As in OpenSSH, whatever comes is a sign of life.
-   */
-  private watchPulse({ intervalMs, countMax }: Keepalive): () => void {
-    if (intervalMs === 0) return () => undefined;
-    let timer: NodeJS.Timeout;
-    let askedAt = -Infinity;
-    let unanswered = 0;
-    const wait = (ms: number): void => {
-      timer = setTimeout(look, ms);
-      timer.unref();
-    };
-    const look = (): void => {
-      if (this.heardAt > askedAt) unanswered = 0;
-      const quietMs = performance.now() - Math.max(this.heardAt, askedAt);
-      // Timers may fire a moment early.
-      if (quietMs < intervalMs - 1) return wait(intervalMs - quietMs);
-      if (++unanswered > countMax) return this.fail(connectionLost(this.where));
-      askedAt = performance.now();
-      try {
-        this.ask(() => undefined);
-      } catch (error) {
-        return this.fail(connectionLost(this.where, error));
-      }
-      wait(intervalMs);
-    };
-    wait(intervalMs);
-    return () => clearTimeout(timer);
-  }
-
   /** A global request (RFC 4254 §4) that is refused, as it will be, shows that somebody is there, and starts nothing. */
   ask(onAnswer: () => void): void {
     this.client.unforwardIn('127.0.0.1', 1, onAnswer);
@@ -437,7 +408,7 @@ class Link {
     if (this.isClosed) return;
     this.isClosed = true;
     this.reason = reason;
-    this.stopPulse();
+    this.pulse.dispose();
     if (reason === undefined) {
       // Time for the farewell; a peer that does not close is cut off.
       const cut = setTimeout(() => this.socket.destroy(), 500);
@@ -590,17 +561,20 @@ function login({ where, target, socket, trust, context, pass }: LoginOptions): P
         }
       },
     });
+    // Why an account is closed is told so, after the key was taken. A welcome comes before any is tried.
+    let lastWords: string | undefined;
     const onEnd = (error?: Error & { level?: string }): void =>
-      fail(whyEnded(where, target, attempts, { greeting, isAsking, error, farewell: undefined }));
+      fail(whyEnded(where, target, attempts, { greeting, isAsking, error, farewell: lastWords }));
     startClock();
     client.on('error', (error: Error & { level?: string }) => {
       // One method failed, and the next is tried (P-16).
       if (error.level !== 'agent') onEnd(error);
     });
     client.on('close', () => onEnd());
-    const banners = limitedTo(maxBanners, (text: string) =>
-      report.note('The node says', toDisplay(text.trim(), maxBannerLength)),
-    );
+    const banners = limitedTo(maxBanners, (text: string) => {
+      report.note('The node says', toDisplay(text.trim(), maxBannerLength));
+      if (attempts.tried.length > 0) lastWords = lastLine(text);
+    });
     client.on('banner', banners);
     client.on('handshake', ({ kex, cs }) => {
       endHandshake('ok', `${kex}, ${cs.cipher}`);
@@ -757,12 +731,6 @@ function limitedTo<T>(times: number, action: (value: T) => void): (value: T) => 
   return (value) => {
     if (++count <= times) action(value);
   };
-}
-
-interface Keepalive {
-  /** 0: none. */
-  readonly intervalMs: number;
-  readonly countMax: number;
 }
 
 function keepaliveOf(target: SshTarget): Keepalive {
@@ -1053,6 +1021,9 @@ class Ssh2Connection implements Connection {
       closed: new Promise((resolve) => channel.once('close', () => resolve())),
       resize: ({ columns, rows }) => {
         if (hasTerminal && !this.link.isClosed) channel.setWindow(rows, columns, 0, 0);
+      },
+      interrupt: () => {
+        if (!this.link.isClosed && channel.writable) channel.signal('TERM');
       },
       dispose: () => {
         channel.close();
