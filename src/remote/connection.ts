@@ -28,6 +28,8 @@ export interface Channel extends Disposable {
   readonly closed: Promise<void>;
   /** Does nothing without a terminal. */
   resize(size: TerminalOptions): void;
+  /** Asks sshd to end the program and its process group (RFC 4254 §6.9); where that cannot be, nothing happens. */
+  interrupt?(): void;
 }
 
 export interface Connection extends Disposable {

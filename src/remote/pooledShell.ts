@@ -254,8 +254,12 @@ export class PooledShell implements Shell {
     const stdin = countWrites(channel.stdin, (bytes) => entry?.sent(bytes));
     stdin.write(header);
     if (need === 'long') lane.lifeline.guard(channel.closed);
+    let hasEnded = false;
     const dispose = (): void => {
       signal?.removeEventListener('abort', dispose);
+      // A long program hears of the end by its stdin, and may have something to put away. A short one has no stdin
+      // any more, and would run on with nobody to hear it.
+      if (need === 'short' && !hasEnded) channel.interrupt?.();
       channel.dispose();
       // What is not read any more must not hold the channel open.
       output.stdout.resume();
@@ -263,7 +267,10 @@ export class PooledShell implements Shell {
     };
     const output = programOutput(channel, marker, dispose, onReceived);
     signal?.addEventListener('abort', dispose, { once: true });
-    void channel.exited.then(() => signal?.removeEventListener('abort', dispose));
+    void channel.exited.then(() => {
+      hasEnded = true;
+      signal?.removeEventListener('abort', dispose);
+    });
     return { stdin, ...output, exited: channel.exited, dispose };
   }
 
