@@ -21,16 +21,26 @@ export interface ListedRun {
 const maxNodesAtOnce = 8;
 const recorder = 'python/faultline_probe.py';
 
+export interface ListRunsOptions {
+  readonly failedOnly?: boolean;
+  /** Called after each node that answered, or could not. */
+  readonly onProgress?: () => void;
+}
+
 /** The heads of the runs on these nodes. A node that cannot answer is in `missing`; the others go on. */
 export async function listRuns(
   access: NodeAccess,
   nodes: readonly Node[],
-  options: { readonly failedOnly?: boolean } = {},
+  options: ListRunsOptions = {},
   signal?: AbortSignal,
 ): Promise<RunList> {
-  const lists = await mapBounded(nodes, maxNodesAtOnce, async (node) =>
-    listOnNode(await access.shell(node, signal), node, signal),
-  );
+  const lists = await mapBounded(nodes, maxNodesAtOnce, async (node) => {
+    try {
+      return await listOnNode(await access.shell(node, signal), node, signal);
+    } finally {
+      options.onProgress?.();
+    }
+  });
   const runs = lists.flatMap((list) => (list.status === 'fulfilled' ? list.value : []));
   const wanted = options.failedOnly === true ? runs.filter(hasFailed) : runs;
   return {

@@ -5,6 +5,7 @@ import { toDisplay } from '../base/displayText.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { describeEnd, programName, type RunHead } from '../run/runRecord.ts';
 import { hasFailed, listRuns, type RunList } from '../run/runStore.ts';
+import { abortSignalOf } from './cancellation.ts';
 import type { TimeZoneSwitch } from './timeDisplay.ts';
 
 export const runsViewId = 'faultline.runs';
@@ -60,10 +61,26 @@ export class RunTree implements vscode.TreeDataProvider<RunRow> {
 
   /** Asks these nodes, connecting where needed. */
   async load(nodes: readonly Node[], signal?: AbortSignal): Promise<void> {
-    const options = { location: { viewId: runsViewId } };
-    this.list = await vscode.window.withProgress(options, () =>
-      listRuns(this.access, nodes, {}, signal),
-    );
+    // Nodes that are connected answer at once; others may take their time, or ask.
+    const isQuick = nodes.every((node) => this.access.state(node).kind === 'ready');
+    const options = {
+      location: isQuick ? { viewId: runsViewId } : vscode.ProgressLocation.Notification,
+      title: `Looking for runs on ${nodes.length} nodes`,
+      cancellable: true,
+    };
+    const list = await vscode.window.withProgress(options, async (progress, token) => {
+      const cancel = AbortSignal.any([abortSignalOf(token), ...(signal ? [signal] : [])]);
+      let done = 0;
+      const onProgress = (): void => {
+        const message = `${++done} of ${nodes.length}`;
+        progress.report({ message, increment: 100 / nodes.length });
+      };
+      const found = await listRuns(this.access, nodes, { onProgress }, cancel);
+      return cancel.aborted ? undefined : found;
+    });
+    // Cancelled: what was listed before stays.
+    if (list === undefined) return;
+    this.list = list;
     const failures = this.list.runs.filter(hasFailed).length;
     if (this.view !== undefined) {
       this.view.badge =
