@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { inProject, outDir } from './project.mjs';
 
-const names = ['preflight', 'environment', 'logs', 'debug', 'flame'];
+const names = ['nodes-report', 'preflight', 'environment', 'logs', 'debug', 'flame'];
 const from = path.join(outDir, 'screenshots', 'dark');
 const to = inProject('media', 'screenshots');
 
