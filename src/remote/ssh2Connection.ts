@@ -628,6 +628,7 @@ function login({ where, target, socket, trust, context, pass }: LoginOptions): P
           },
           (error: unknown) => {
             endKey('failed', messageOf(error));
+            endHandshake('failed', 'ended over the host key');
             fail(error);
           },
         );
