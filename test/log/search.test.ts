@@ -318,6 +318,35 @@ test('aborting ends the programs on the node', async () => {
   access.dispose();
 });
 
+for (const isGrepThere of [true, false]) {
+  const how = isGrepThere ? '' : ', also where grep cannot show lines around a hit';
+  test(`what is searched for is in no program's arguments and environment${how}`, async () => {
+    const folder = folderWith({ 'a.log': 'one\ntwo a-canary\n', seen: '' });
+    // Each tool tells what it was given.
+    const tools = ['grep', 'awk', 'tr', 'cat'].map((name) => {
+      const real = name === 'grep' && !isGrepThere ? 'false' : name;
+      const look = `/bin/cat /proc/$$/cmdline /proc/$$/environ >>${folder}/seen`;
+      return [
+        name,
+        `#!/bin/sh\necho ${name} >>${folder}/seen\n${look}\nexec /usr/bin/${real} "$@"\n`,
+      ];
+    });
+    const bin = folderWith(Object.fromEntries(tools) as Record<string, string>);
+    execFileSync('chmod', ['-R', '+x', bin]);
+    const shell = { env: { PATH: `${bin}:/usr/bin:/bin` } };
+    const logs = [join(folder, 'a.log')];
+    const { entries } = await searchIn({ n: { logs, shell } }, { text: 'a-canary' });
+    assert.deepEqual(
+      entries.map(({ line, raw }) => [line, raw]),
+      [[2, 'two a-canary']],
+    );
+    const seen = readFileSync(join(folder, 'seen'), 'latin1').replaceAll('\0', '\n');
+    assert.match(seen, /^grep\n/m);
+    assert.match(seen, /^awk\n/m);
+    assert.doesNotMatch(seen, /a-canary/);
+  });
+}
+
 test('what cannot be searched for is refused with one sentence', async () => {
   for (const query of [{ text: '' }, { contextId: 'a\nb' }, { since: 2, until: 1 }]) {
     await assert.rejects(searchIn({}, query), { code: 'log.badQuery' });

@@ -1,7 +1,8 @@
 # Finds the entries that hold a hit, for logSearch.sh. Runs in mawk, gawk, BusyBox awk and the one true awk.
 #
 # FL_INPUT  hits: grep's output with numbers and the lines around each hit (12:hit, 13-below, --)
-#           lines: a whole file; ends: the end of a file, of which every entry is wanted
+#           lines: what is searched for, an empty line, a whole file
+#           ends: the end of a file, of which every entry is wanted
 # FL_BASE   number of the line before the first one; empty: lines are not counted
 # FL_PARTIAL  1 when the first line is the rest of one
 # Prints 12:text for each line of a wanted entry; exits with 3 when lines with \001 (binary) were left out.
@@ -14,7 +15,7 @@ BEGIN {
   base = ENVIRON["FL_BASE"]
   # What stands above the first entry in a cut end is the rest of another entry.
   isCut = base != "0"
-  needleCount = split(ENVIRON["FL_NEEDLES"], needles, "\n")
+  if (input == "lines") readNeedles()
   maxBytes = 1048576
 }
 
@@ -31,7 +32,7 @@ input == "hits" {
 }
 
 input == "lines" {
-  take(NR, $0, holdsNeedle($0))
+  take(NR - needleCount - 1, $0, holdsNeedle($0))
   next
 }
 
@@ -52,6 +53,10 @@ END {
   if (input == "ends") printKept()
   else put()
   if (binaryHits) exit 3
+}
+
+function readNeedles(  needle) {
+  while ((getline needle) > 0 && needle != "") needles[++needleCount] = needle
 }
 
 function holdsNeedle(line,  i) {

@@ -17,12 +17,12 @@
 # $6 the awk program beside this file
 # then globs.
 
-FL_NEEDLES=$1 last=$2 minutes=$3 most=$4 FL_STARTS=$5 program=$6
+needles=$1 last=$2 minutes=$3 most=$4 FL_STARTS=$5 program=$6
 shift 6
 LC_ALL=C
 # No word is split anywhere below, and globs still expand: names may hold blanks.
 IFS=
-export LC_ALL FL_NEEDLES FL_STARTS
+export LC_ALL FL_STARTS
 newline='
 '
 # A line without an end must not take the node's memory: grep then fails, which is reported.
@@ -34,13 +34,20 @@ note() { printf '\000%s%s\000' "$1" "$2"; }
 # Trouble inside a pipeline is told on descriptor 4.
 tell() { echo "$1" >&4; }
 
+# What is searched for goes through pipes: it may be a secret, and a program's arguments and its environment are
+# for others to see.
+find_needles() {
+  { printf '%s\n' "$needles" | grep -aFn -B 100 -A 250 -f /dev/fd/6 6<&0 <&5 5<&-; } 5<&0
+}
+
 # BusyBox and GNU grep give the lines around a hit; where grep cannot, awk looks at every line itself.
-if printf 'x\n' | grep -aFn -B 1 -A 1 -e x >/dev/null 2>&1; then FL_INPUT=hits; else FL_INPUT=lines; fi
+hit=$(printf '%s\n' "$needles" | find_needles 2>/dev/null)
+if [ -n "$hit" ]; then FL_INPUT=hits; else FL_INPUT=lines; fi
 
 # 100 lines before a hit and 250 after it hold its entry: awk finds its borders.
 hits() {
   if [ "$FL_INPUT" = hits ]; then
-    grep -aFn -B 100 -A 250 -e "$FL_NEEDLES"
+    find_needles
     [ $? -le 1 ] || tell failed
   else
     cat
@@ -49,7 +56,10 @@ hits() {
 
 # NUL is made \001 because not every awk can hold one; lines with it are binary.
 entries() {
-  tr '\000' '\001' | FL_INPUT=$1 FL_BASE=$2 FL_PARTIAL=$3 awk "$program"
+  {
+    [ "$1" != lines ] || printf '%s\n\n' "$needles"
+    tr '\000' '\001'
+  } | FL_INPUT=$1 FL_BASE=$2 FL_PARTIAL=$3 awk "$program"
   case $? in 0) ;; 3) tell binary ;; *) tell failed ;; esac
 }
 
@@ -110,7 +120,7 @@ read_file() {
   files=$((files + 1))
   note F "$file"
   trouble=$({
-    if [ -z "$FL_NEEDLES" ]; then
+    if [ -z "$needles" ]; then
       read_end
     elif [ -n "$last" ]; then
       search_file | tail "$last"
@@ -135,7 +145,7 @@ consider() {
   elif [ "$files" -ge "$most" ]; then
     note W "tooMany $glob"
     return 1
-  elif [ -n "$FL_NEEDLES" ] || ! is_compressed; then
+  elif [ -n "$needles" ] || ! is_compressed; then
     read_file
   elif [ -n "$minutes" ]; then
     note W "compressed $file"
