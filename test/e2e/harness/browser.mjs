@@ -130,9 +130,7 @@ function workbench(page, firstTheme) {
 
   /** @param {string} title of a view, as in its header */
   const view = (title) =>
-    page
-      .locator('.pane')
-      .filter({ has: page.locator(`.pane-header[aria-label^="${title} "]`) });
+    page.locator('.pane').filter({ has: page.locator(`.pane-header[aria-label^="${title} "]`) });
 
   /**
    * @param {string} viewTitle
