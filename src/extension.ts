@@ -42,6 +42,7 @@ import { Reporter } from './ui/report.ts';
 import { confirmStart, pickRun, runCommands, showRecord } from './ui/runActions.ts';
 import { RunTree } from './ui/runTree.ts';
 import { TimeZoneSwitch } from './ui/timeDisplay.ts';
+import { onlyWhenTrusted } from './ui/trust.ts';
 
 export function activate(context: vscode.ExtensionContext): void {
   const add = <T extends vscode.Disposable>(item: T): T => {
@@ -57,7 +58,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const commandKey = createRedactionKey();
   const commandLog = add(new CommandLog((words) => redactArgv(words, commandKey)));
   const connect = sshConnector(sshOptions, () => prompts, { commands: commandLog });
-  const registry = add(new NodeRegistry(connect, { keepsClocks: true }));
+  const registry = add(new NodeRegistry(onlyWhenTrusted(connect), { keepsClocks: true }));
   const reports = new ConnectionReports(registry);
   add(reports.register());
   const nodeProblems = new NodeProblems();

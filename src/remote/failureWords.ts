@@ -41,6 +41,7 @@ const words: Readonly<Record<string, string>> = {
   'node.tooManyQuestions': 'too many questions',
   'node.turnedAway': 'turned away',
   'node.unreachable': 'unreachable',
+  'node.untrusted': 'Restricted Mode',
   'ssh.configInvalid': 'ssh configuration wrong',
   'ssh.configUnreadable': 'ssh configuration unreadable',
   'ssh.jumpLoop': 'jump hosts in a circle',
