@@ -51,6 +51,17 @@ interface Trouble extends Expected {
   readonly shell?: string;
   readonly files?: Account['files'];
   readonly account?: Partial<Account>;
+  readonly more?: (shell: PooledShell) => Promise<void>;
+}
+
+async function assertTerminalTaken(shell: PooledShell, says: RegExp): Promise<void> {
+  const size = { columns: 80, rows: 24 };
+  await assert.rejects(shell.openTerminal(size, { script: 'true' }), {
+    code: 'node.terminalTaken',
+    message: says,
+  });
+  // The user's own login shell is theirs.
+  (await shell.openTerminal(size)).dispose();
 }
 
 const bashrc = (text: string): Pick<Trouble, 'files'> => ({ files: { '.bashrc': `${text}\n` } });
@@ -109,7 +120,15 @@ const troubles: Readonly<Record<string, Trouble>> = {
   'starts zsh': { ...bashrc('exec zsh'), refused: 'node.noShell', says: /runs no commands/ },
   'starts fish': { ...bashrc('exec fish'), refused: 'node.noShell', says: /runs no commands/ },
   'starts tcsh': { ...bashrc('exec tcsh'), refused: 'node.noShell', says: /runs no commands/ },
-  'starts another shell on a terminal only': bashrc('[ -t 0 ] && exec zsh'),
+  'starts another program on a terminal only': {
+    ...bashrc('[ -t 0 ] && echo "Bye." && exit'),
+    more: (shell) => assertTerminalTaken(shell, /it says: Bye\.\)/),
+  },
+  'asks something on a terminal': {
+    ...bashrc('[ -t 0 ] && read -p "Which project? " project'),
+    more: (shell) => assertTerminalTaken(shell, /it says: Which project\?\)/),
+    withinMs: 20_000,
+  },
   'ends at once': {
     ...bashrc('echo "Go away."; exit 0'),
     refused: 'node.noShell',
@@ -206,12 +225,12 @@ describe(
       ].join('\n'),
     });
     test.after(() => node.stop());
-    for (const [index, [name, { shell = 'bash', ...expected }]] of Object.entries(
+    for (const [index, [name, { shell = 'bash', more, ...expected }]] of Object.entries(
       troubles,
     ).entries()) {
       const isThere = shell.startsWith('/') || shells.get(shell) !== undefined;
       test(name, { skip: !isThere && `${shell} is not installed` }, () =>
-        meet(expected, node, accountName(index)),
+        meet(expected, node, accountName(index), more),
       );
     }
   },
