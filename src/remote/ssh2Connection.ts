@@ -384,7 +384,7 @@ class Link {
   /** The ledger: what the peer may not make us hold (T-01, P-06). ssh2 looks at its window only when it is 0. */
   private audit(): void {
     for (const channel of this.open) {
-      const { incoming } = channel as unknown as { readonly incoming: { readonly window: number } };
+      const { incoming } = internalsOf(channel);
       if (incoming.window < -windowSlackBytes) {
         return this.fail(misbehaving(this.where, 'it sends more than it was allowed to'));
       }
@@ -1024,7 +1024,10 @@ class Ssh2Connection implements Connection {
         if (hasTerminal && !this.link.isClosed) channel.setWindow(rows, columns, 0, 0);
       },
       interrupt: () => {
-        if (!this.link.isClosed && channel.writable) channel.signal('TERM');
+        // ssh2's own `signal` does nothing once stdin has been closed.
+        const { outgoing, _client: client } = internalsOf(channel);
+        if (this.link.isClosed || !/^(?:open|eof)$/.test(outgoing.state)) return;
+        client._protocol.signal(outgoing.id, 'TERM');
       },
       dispose: () => {
         channel.close();
@@ -1034,6 +1037,18 @@ class Ssh2Connection implements Connection {
       },
     };
   }
+}
+
+/** What of a channel is not public. */
+interface ChannelInternals {
+  /** What the peer may still send; below 0 it has sent more than that. */
+  readonly incoming: { readonly window: number };
+  readonly outgoing: { readonly id: number; readonly state: string };
+  readonly _client: { readonly _protocol: { signal(channel: number, name: string): void } };
+}
+
+function internalsOf(channel: ClientChannel): ChannelInternals {
+  return channel as unknown as ChannelInternals;
 }
 
 /** RFC 4254 §5.1: sshd refuses a session beyond MaxSessions with "connect failed" (2), others with their reason. */

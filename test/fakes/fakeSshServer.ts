@@ -32,6 +32,8 @@ export class FakeSshServer {
   /** Every USERAUTH_REQUEST so far, `none` among them. */
   readonly loginRequests: string[] = [];
   readonly connections = new Set<ServerConnection>();
+  /** Signals that clients asked for, e.g. `TERM`. */
+  readonly signals: string[] = [];
   /** TCP connections so far, and those open now. */
   accepted = 0;
   readonly sockets = new Set<Socket>();
@@ -84,6 +86,18 @@ export class FakeSshServer {
     });
   }
 
+  /** ssh2's server tells nobody of them once a program runs. */
+  private hearSignals(connection: ServerConnection): void {
+    const { _protocol: protocol } = connection as unknown as {
+      readonly _protocol: { readonly _handlers: Record<string, (...args: unknown[]) => void> };
+    };
+    const inner = protocol._handlers['CHANNEL_REQUEST'];
+    protocol._handlers['CHANNEL_REQUEST'] = (...args) => {
+      if (args[2] === 'signal') this.signals.push(String(args[4]));
+      inner?.(...args);
+    };
+  }
+
   private onConnection(
     connection: ServerConnection,
     { acceptsLogin = true, onExec }: FakeSshServerOptions,
@@ -100,6 +114,7 @@ export class FakeSshServer {
       else context.reject(['publickey']);
     });
     connection.on('session', (accept) => serveSession(accept(), onExec));
+    this.hearSignals(connection);
     connection.on('tcpip', (accept, _reject, { destIP, destPort }) => {
       forward(accept(), destIP, destPort);
     });
