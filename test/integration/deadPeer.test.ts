@@ -7,7 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import { UserError } from '../../src/base/errors.ts';
+import type { UserError } from '../../src/base/errors.ts';
 import { sshConnector } from '../../src/remote/connect.ts';
 import { ConnectionReport } from '../../src/remote/connectionReport.ts';
 import { knownHostsLine } from '../../src/remote/knownHosts.ts';
