@@ -10,7 +10,7 @@ import {
   type TimeDisplay,
 } from '../base/time.ts';
 import type { CommandTable } from './commands.ts';
-import { readTimeDisplay, writeTimeDisplay } from './config.ts';
+import { readTimeDisplay, writeTimeDisplay } from './timeSetting.ts';
 
 /** A node's own zone; undefined while it is not known. */
 export type ZoneOfNode = (node: string) => KnownZone | undefined;
@@ -63,26 +63,31 @@ export class TimeZoneSwitch implements vscode.Disposable {
   private async choose(): Promise<void> {
     const now = Date.now();
     const items = timeDisplays.map((display) => ({
-      label: names[display],
+      label: nameOf(display),
       description: display === this.shown ? 'as now' : '',
       detail: display === 'node' ? 'As in its log files' : formatTime(now, display).slice(0, 19),
       display,
     }));
     const chosen = await vscode.window.showQuickPick(items, {
       title: 'Show times in',
-      placeHolder: names[this.shown],
+      placeHolder: nameOf(this.shown),
     });
     if (chosen !== undefined) await writeTimeDisplay(chosen.display);
   }
 }
 
-const names: Readonly<Record<TimeDisplay, string>> = {
-  local: `This computer's zone (${localZoneName()})`,
-  utc: 'UTC',
-  node: "Each node's own zone",
-};
+function nameOf(display: TimeDisplay): string {
+  switch (display) {
+    case 'local':
+      return `This computer's zone (${localZoneName()})`;
+    case 'utc':
+      return 'UTC';
+    case 'node':
+      return "Each node's own zone";
+  }
+}
 
-/** E.g. `Europe/Berlin`. */
+/** E.g. `Europe/Berlin`. The first call takes more than 10 ms: never while the extension starts. */
 export function localZoneName(): string {
   return new Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
