@@ -45,6 +45,43 @@ const CONFINED: Readonly<Record<string, (file: string) => boolean>> = {
 /** Loaded at the first connection, never at the start: see test/tools/build.mjs. */
 const LOADED_LATE = 'remote/ssh2Connection.ts';
 
+/**
+ * All that activation reads: extension.ts with what it imports statically, and what that imports in turn. Every
+ * window that opens pays for each of them before anything can be seen; a longer list is a decision.
+ */
+const LOADED_AT_START: readonly string[] = [
+  'base/async.ts',
+  'base/displayText.ts',
+  'base/disposable.ts',
+  'base/emitter.ts',
+  'base/errors.ts',
+  'base/figures.ts',
+  'base/lines.ts',
+  'base/time.ts',
+  'base/wakefulness.ts',
+  'extension.ts',
+  'remote/clock.ts',
+  'remote/clockHistory.ts',
+  'remote/clockText.ts',
+  'remote/connectionReport.ts',
+  'remote/failureWords.ts',
+  'remote/nodeLink.ts',
+  'remote/nodeRegistry.ts',
+  'remote/syncDaemon.ts',
+  'ui/clockNotices.ts',
+  'ui/commands.ts',
+  'ui/connectionReports.ts',
+  'ui/late.ts',
+  'ui/names.ts',
+  'ui/nodeFilter.ts',
+  'ui/nodeProblems.ts',
+  'ui/nodeTree.ts',
+  'ui/report.ts',
+  'ui/timeDisplay.ts',
+  'ui/timeSetting.ts',
+  'ui/trust.ts',
+];
+
 interface Import {
   /** As written: './lines.ts', 'node:fs', 'vscode'. */
   readonly specifier: string;
@@ -134,6 +171,14 @@ function findCycle(arrows: ReadonlyMap<string, readonly string[]>): string[] | u
   return undefined;
 }
 
+/** The file, and all to which arrows lead from it. */
+function reachable(file: string, arrows: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const found = new Set([file]);
+  // A set that grows is walked to its new end.
+  for (const known of found) for (const next of arrows.get(known) ?? []) found.add(next);
+  return found;
+}
+
 const sources = readSources();
 
 /** Every import with the file that has it, as "file → specifier", of which `isWrong`. */
@@ -187,6 +232,25 @@ test('ssh2 is loaded at the first connection, not at the start', () => {
   assert.deepEqual(wrong, []);
 });
 
+test('activation reads these files, and no others', () => {
+  const importsAtStart = new Map(
+    sources.map(({ file, imports }) => [
+      file,
+      imports
+        .filter(({ specifier, kind }) => kind === 'static' && isRelative(specifier))
+        .map(({ specifier }) => targetOf(file, specifier)),
+    ]),
+  );
+  assert.deepEqual([...reachable('extension.ts', importsAtStart)].sort(), LOADED_AT_START);
+  const packages = wrongImports(
+    (file, { specifier, kind }) =>
+      LOADED_AT_START.includes(file) &&
+      kind === 'static' &&
+      !(isRelative(specifier) || specifier.startsWith('node:') || specifier === 'vscode'),
+  );
+  assert.deepEqual(packages, []);
+});
+
 test('pages know no Node', () => {
   const isPage = (file: string) => /^webview\/[^/]+\//.test(file);
   const wrong = wrongImports(
@@ -226,6 +290,15 @@ test('the reader sees every kind of import', () => {
       './i.ts static',
     ],
   );
+});
+
+test('what is imported by something imported is reached, too', () => {
+  const arrows = new Map([
+    ['a', ['b']],
+    ['b', ['c', 'a']],
+    ['d', ['e']],
+  ]);
+  assert.deepEqual([...reachable('a', arrows)], ['a', 'b', 'c']);
 });
 
 test('a circle is found, whatever leads to it', () => {

@@ -22,7 +22,7 @@ import {
 } from '../remote/sshConfig.ts';
 import { isPlain, parseSshCommandLine, type TypedNode } from '../remote/sshCommandLine.ts';
 import { abortSignalOf } from './cancellation.ts';
-import type { CommandTable } from './commands.ts';
+import type { CommandsOf } from './names.ts';
 import { askChoice, askText, goBack, type Remark } from './steps.ts';
 
 export interface AddNodeUses {
@@ -57,7 +57,7 @@ export class AddNode {
     this.uses = uses;
   }
 
-  commands(): CommandTable {
+  commands(): CommandsOf<'addNode'> {
     return { addNode: () => this.run() };
   }
 

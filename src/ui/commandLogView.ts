@@ -18,62 +18,57 @@ import {
   describeTotals,
 } from '../remote/commandText.ts';
 import type { Node } from '../remote/node.ts';
-import { targetsOf, type CommandTable } from './commands.ts';
+import { targetsOf } from './commands.ts';
+import { schemes, views, type CommandsOf } from './names.ts';
 import type { TimeZoneSwitch } from './timeDisplay.ts';
-
-export const commandsViewId = 'faultline.commands';
-
-/** Documents of single commands. */
-const commandScheme = 'faultline-command';
 
 /** Rows below one node; the older ones are counted. */
 const maxRows = 300;
 const maxTooltipLines = 30;
 
-type CommandRow =
+export type CommandRow =
   | { readonly kind: 'node'; readonly totals: CommandTotals }
   | { readonly kind: 'command'; readonly entry: CommandEntry }
   | { readonly kind: 'note'; readonly text: string };
 
 export class CommandLogView
-  implements vscode.TreeDataProvider<CommandRow>, vscode.TextDocumentContentProvider
+  implements
+    vscode.TreeDataProvider<CommandRow>,
+    vscode.TextDocumentContentProvider,
+    vscode.Disposable
 {
+  private readonly view: vscode.TreeView<CommandRow>;
   private readonly log: CommandLog;
   private readonly times: TimeZoneSwitch;
   private readonly changed = new vscode.EventEmitter<undefined>();
   private readonly documentChanged = new vscode.EventEmitter<vscode.Uri>();
   /** In the addresses of documents: ids count from 1 again in the next window. */
   private readonly window = randomUUID();
-  private view: vscode.TreeView<CommandRow> | undefined;
+  private readonly subscriptions: vscode.Disposable;
   /** Names of the nodes that are shown; undefined for all. */
   private only: ReadonlySet<string> | undefined;
 
   readonly onDidChangeTreeData = this.changed.event;
   readonly onDidChange = this.documentChanged.event;
 
-  constructor(log: CommandLog, times: TimeZoneSwitch) {
+  constructor(view: vscode.TreeView<CommandRow>, log: CommandLog, times: TimeZoneSwitch) {
+    this.view = view;
     this.log = log;
     this.times = times;
-  }
-
-  register(): vscode.Disposable {
-    this.view = vscode.window.createTreeView(commandsViewId, {
-      treeDataProvider: this,
-      canSelectMany: true,
-      showCollapseAll: true,
-    });
-    return vscode.Disposable.from(
-      this.view,
-      this.changed,
-      this.documentChanged,
-      this.view.onDidChangeVisibility(() => this.refresh()),
-      this.log.onDidChange(() => this.refresh()),
-      this.times.onDidChange(() => this.refresh()),
-      vscode.workspace.registerTextDocumentContentProvider(commandScheme, this),
+    this.subscriptions = vscode.Disposable.from(
+      view.onDidChangeVisibility(() => this.refresh()),
+      log.onDidChange(() => this.refresh()),
+      times.onDidChange(() => this.refresh()),
     );
   }
 
-  commands(isNode: (value: unknown) => value is Node): CommandTable {
+  dispose(): void {
+    this.subscriptions.dispose();
+    this.changed.dispose();
+    this.documentChanged.dispose();
+  }
+
+  commands(isNode: (value: unknown) => value is Node): CommandsOf<'commandLog'> {
     const rows = (args: readonly unknown[]): CommandRow[] => targetsOf(args, isRow);
     return {
       showCommands: async (...args) => {
@@ -82,7 +77,7 @@ export class CommandLogView
           ...rows(args).flatMap((row) => (row.kind === 'node' ? [row.totals.node] : [])),
         ];
         await this.showOnly(names.length === 0 ? undefined : new Set(names));
-        await vscode.commands.executeCommand(`${commandsViewId}.focus`);
+        await vscode.commands.executeCommand(`${views.commands}.focus`);
       },
       showAllCommands: () => this.showOnly(undefined),
       clearCommands: () => this.log.clear(),
@@ -148,13 +143,12 @@ export class CommandLogView
 
   /** Commands come many a second: what nobody looks at is not built. */
   private refresh(): void {
-    if (this.view === undefined) return;
     this.view.description =
       this.only === undefined ? '' : toDisplay([...this.only].join(', '), 100);
     if (this.view.visible) this.changed.fire(undefined);
     for (const { uri } of vscode.workspace.textDocuments) {
       // What has ended does not change; a text document is compared before it is drawn again.
-      if (uri.scheme === commandScheme) this.documentChanged.fire(uri);
+      if (uri.scheme === schemes.command) this.documentChanged.fire(uri);
     }
   }
 
@@ -162,7 +156,7 @@ export class CommandLogView
     if (row.kind !== 'command') return;
     const { id, node, title } = row.entry;
     const uri = vscode.Uri.from({
-      scheme: commandScheme,
+      scheme: schemes.command,
       // The last part is the tab's title; its ending tells the language.
       path: `/${`${toDisplay(node, 60)}: ${title}`.replaceAll('/', '∕')}.sh`,
       query: `${this.window}.${id}`,

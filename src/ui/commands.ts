@@ -9,6 +9,9 @@ export type CommandHandler = (...args: unknown[]) => unknown;
 /** Ids without the prefix `faultline.`. Those in `internalCommands` are not in package.json. */
 export type CommandTable = Readonly<Record<string, CommandHandler>>;
 
+/** A table with exactly these commands. */
+export type Commands<Id extends string> = Readonly<Record<Id, CommandHandler>>;
+
 export function registerCommands(table: CommandTable, reporter: Reporter): vscode.Disposable {
   return vscode.Disposable.from(
     ...Object.entries(table).map(([id, handler]) =>

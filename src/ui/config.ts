@@ -1,10 +1,9 @@
-// The only reader of our settings.
+// The only reader of our settings, besides timeSetting.ts.
 
 import * as vscode from 'vscode';
-import { isTimeDisplay, type TimeDisplay } from '../base/time.ts';
 import { expandHome } from '../remote/sshConfigLines.ts';
-import { readNodeSettings, type SettingError } from '../remote/settings.ts';
 import type { ConnectSettings } from '../remote/connect.ts';
+import { combineNodes, readNodeSettings, type SettingError } from '../remote/settings.ts';
 import { isTransportSetting } from '../remote/transportSetting.ts';
 import type { Node } from '../remote/node.ts';
 
@@ -31,6 +30,14 @@ export function readConfig(): Config {
   };
 }
 
+/** All nodes: those of the settings, and those that only the ssh configuration names. */
+export function listNodes(
+  { nodes, sshConfigFile }: Config,
+  onProblem: (error: unknown) => void,
+): Promise<Node[]> {
+  return combineNodes(nodes, sshConfigFile, onProblem);
+}
+
 /** The user's list and the workspace's: they add up, and for a name in both the user's counts. */
 function nodeLists(
   settings: vscode.WorkspaceConfiguration,
@@ -45,28 +52,4 @@ function nodeLists(
 /** `~/x` as people write it; undefined for an empty setting. */
 function expandedPath(path: string | undefined): string | undefined {
   return path === undefined || path.trim() === '' ? undefined : expandHome(path.trim());
-}
-
-/** In whose zone times are shown. */
-export function readTimeDisplay(): TimeDisplay {
-  const value = vscode.workspace.getConfiguration('faultline').get<unknown>(timeDisplayKey);
-  return isTimeDisplay(value) ? value : 'local';
-}
-
-/** Where it is set already: in the workspace, else for the user. */
-export async function writeTimeDisplay(display: TimeDisplay): Promise<void> {
-  const settings = vscode.workspace.getConfiguration('faultline');
-  const isOfWorkspace = settings.inspect(timeDisplayKey)?.workspaceValue !== undefined;
-  const target = isOfWorkspace
-    ? vscode.ConfigurationTarget.Workspace
-    : vscode.ConfigurationTarget.Global;
-  await settings.update(timeDisplayKey, display, target);
-}
-
-const timeDisplayKey = 'time.display';
-
-export function onDidChangeConfig(listener: () => void): vscode.Disposable {
-  return vscode.workspace.onDidChangeConfiguration((event) => {
-    if (event.affectsConfiguration('faultline')) listener();
-  });
 }

@@ -6,7 +6,15 @@ import { toDisplay } from '../base/displayText.ts';
 import { describeError } from '../base/errors.ts';
 import { debugType, parseConfiguration } from '../debug/launchConfiguration.ts';
 import type { SessionHost } from '../debug/session.ts';
-import { describeEnd, programName, type RunHead } from '../run/runRecord.ts';
+import type { Node } from '../remote/node.ts';
+import {
+  describeEnd,
+  headOf,
+  programName,
+  type RunHead,
+  type RunRecord,
+} from '../run/runRecord.ts';
+import type { Debugging } from './late.ts';
 
 export interface RecordedRuns {
   /** Known failed runs, newest first. */
@@ -18,9 +26,7 @@ export interface RecordedRuns {
 /** Most that a menu of configurations can hold and still be read. */
 const maxOffered = 20;
 
-export class DebugFactory
-  implements vscode.DebugAdapterDescriptorFactory, vscode.DebugConfigurationProvider
-{
+export class DebugFactory implements Debugging {
   private readonly host: SessionHost;
   private readonly runs: RecordedRuns;
 
@@ -29,21 +35,8 @@ export class DebugFactory
     this.runs = runs;
   }
 
-  register(): vscode.Disposable {
-    const dynamic = vscode.DebugConfigurationProviderTriggerKind.Dynamic;
-    return vscode.Disposable.from(
-      vscode.debug.registerDebugAdapterDescriptorFactory(debugType, this),
-      vscode.debug.registerDebugConfigurationProvider(debugType, this),
-      vscode.debug.registerDebugConfigurationProvider(
-        debugType,
-        { provideDebugConfigurations: () => this.provideRuns() },
-        dynamic,
-      ),
-    );
-  }
-
   async createDebugAdapterDescriptor(): Promise<vscode.DebugAdapterDescriptor> {
-    // Activation does without the debugger.
+    // Configurations are offered and checked without it.
     const { FaultlineSession } = await import('../debug/session.ts');
     return new vscode.DebugAdapterInlineImplementation(new FaultlineSession(this.host));
   }
@@ -66,13 +59,23 @@ export class DebugFactory
     }
   }
 
-  private provideRuns(): vscode.DebugConfiguration[] {
+  /** Recorded runs that failed. */
+  provideDebugConfigurations(): vscode.DebugConfiguration[] {
     return this.runs.failed.slice(0, maxOffered).map((run) => configurationOf(run));
   }
 }
 
+/** Starts the run again on this node, under the debugger. */
+export async function debugRun(record: RunRecord, node: Node): Promise<void> {
+  const configuration = configurationOf(headOf(record, node.name));
+  if (await vscode.debug.startDebugging(undefined, configuration)) {
+    // The variables are what the user came for.
+    await vscode.commands.executeCommand('workbench.view.debug');
+  }
+}
+
 /** The configuration that reopens a recorded run under the debugger, on its node unless another is named. */
-export function configurationOf(run: RunHead, node = run.node): vscode.DebugConfiguration {
+function configurationOf(run: RunHead, node = run.node): vscode.DebugConfiguration {
   const name = `${programName(run.argv)} on ${node}: ${describeEnd(run)}`;
   return {
     type: debugType,

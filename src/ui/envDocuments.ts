@@ -13,8 +13,7 @@ import type { RedactionKey } from '../env/redactionKey.ts';
 import { differingChapters, summaryTexts } from '../env/summary.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { abortSignalOf } from './cancellation.ts';
-
-export const environmentScheme = 'faultline-env';
+import { schemes } from './names.ts';
 
 /**
  * The oldest texts beyond this many are dropped. Not when their documents close: the diff of many pairs closes
@@ -25,7 +24,7 @@ const maxTexts = 200;
 /** Two nodes at once: that is how many are compared. */
 const maxNodesAtOnce = 2;
 
-export class EnvDocuments implements vscode.TextDocumentContentProvider {
+export class EnvDocuments implements vscode.TextDocumentContentProvider, vscode.Disposable {
   private readonly access: NodeAccess;
   /** The key of the hashes; from SecretStorage. */
   private readonly key: () => Promise<RedactionKey>;
@@ -37,11 +36,8 @@ export class EnvDocuments implements vscode.TextDocumentContentProvider {
     this.key = key;
   }
 
-  register(): vscode.Disposable {
-    return vscode.Disposable.from(
-      vscode.workspace.registerTextDocumentContentProvider(environmentScheme, this),
-      { dispose: () => this.texts.clear() },
-    );
+  dispose(): void {
+    this.texts.clear();
   }
 
   provideTextDocumentContent(uri: vscode.Uri): string {
@@ -100,7 +96,11 @@ export class EnvDocuments implements vscode.TextDocumentContentProvider {
   private add(name: string, text: string): vscode.Uri {
     const id = this.nextId++;
     // The query tells documents of one name apart; the path is what the user sees.
-    const uri = vscode.Uri.from({ scheme: environmentScheme, path: `/${name}`, query: String(id) });
+    const uri = vscode.Uri.from({
+      scheme: schemes.environment,
+      path: `/${name}`,
+      query: String(id),
+    });
     this.texts.set(uri.toString(), text);
     if (this.texts.size > maxTexts) this.texts.delete(this.texts.keys().next().value as string);
     return uri;

@@ -9,11 +9,10 @@ import { LiveLog, type LiveItem } from '../log/liveLog.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { maxRows, readFromLogs, type FromLogs, type ToLogs } from '../webview/logs/protocol.ts';
 import { LiveFeed, nodeRows } from './liveFeed.ts';
+import { views } from './names.ts';
 import type { Reporter } from './report.ts';
 import { localZoneName, type TimeZoneSwitch } from './timeDisplay.ts';
 import { webviewHtml, webviewRoots } from './webviewHtml.ts';
-
-export const liveLogsViewId = 'faultline.liveLogs';
 
 /** How often new rows are sent: fast enough to look live, slow enough to send many at once. */
 const sendMs = 100;
@@ -37,6 +36,7 @@ export class FollowView implements vscode.WebviewViewProvider, vscode.Disposable
   private readonly times: Pick<TimeZoneSwitch, 'display' | 'onDidChange'>;
   private readonly reporter: Reporter;
   private readonly live: LiveLog;
+  private readonly subscriptions: vscode.Disposable;
   private readonly feed = new LiveFeed({ rows: maxRows, characters: maxKeptCharacters });
   private view: vscode.WebviewView | undefined;
   /** The page has said it is there, since it was last thrown away. */
@@ -63,25 +63,17 @@ export class FollowView implements vscode.WebviewViewProvider, vscode.Disposable
       this.sendSoon();
     });
     this.live.onDidChangeNode(() => this.sendNodes());
-  }
-
-  register(): vscode.Disposable {
-    return vscode.Disposable.from(
-      vscode.window.registerWebviewViewProvider(liveLogsViewId, this, {
-        // Keeps the filter and the place; rows that come while it is hidden are sent when it is shown.
-        webviewOptions: { retainContextWhenHidden: true },
-      }),
-      this.access.onDidChange(() => this.sendNodes()),
-      this.access.onDidChangeNodes(() => this.sendNodes()),
-      this.times.onDidChange(() => this.sendTimes()),
-      this,
+    this.subscriptions = vscode.Disposable.from(
+      access.onDidChange(() => this.sendNodes()),
+      access.onDidChangeNodes(() => this.sendNodes()),
+      times.onDidChange(() => this.sendTimes()),
     );
   }
 
   /** Shows the view and starts to follow these nodes, besides those that are followed already. */
   async follow(nodes: readonly Node[]): Promise<void> {
     for (const node of nodes) this.live.start(node);
-    await vscode.commands.executeCommand(`${liveLogsViewId}.focus`);
+    await vscode.commands.executeCommand(`${views.liveLogs}.focus`);
   }
 
   resolveWebviewView(view: vscode.WebviewView): void {
@@ -111,6 +103,7 @@ export class FollowView implements vscode.WebviewViewProvider, vscode.Disposable
   }
 
   dispose(): void {
+    this.subscriptions.dispose();
     clearTimeout(this.timer);
     this.live.dispose();
   }

@@ -13,10 +13,9 @@ import type { Node, NodeAccess } from '../remote/node.ts';
 import { formatNodeUri } from '../remote/nodeFiles.ts';
 import { abortSignalOf } from './cancellation.ts';
 import type { TimeDisplay } from '../base/time.ts';
-import type { CommandTable } from './commands.ts';
+import { schemes, type CommandsOf } from './names.ts';
 import type { TimeZoneSwitch } from './timeDisplay.ts';
 
-export const logScheme = 'faultline-log';
 export const logLanguage = 'faultline-log';
 
 /** Results kept; older ones whose document is closed are dropped and can be searched again. */
@@ -45,12 +44,14 @@ export class LogDocuments
     vscode.CodeLensProvider,
     vscode.HoverProvider,
     vscode.FoldingRangeProvider,
-    vscode.DocumentLinkProvider
+    vscode.DocumentLinkProvider,
+    vscode.Disposable
 {
   private readonly access: NodeAccess;
   private readonly times: Pick<TimeZoneSwitch, 'display' | 'onDidChange'>;
   private readonly results = new Map<string, KeptResult>();
   private readonly changed = new vscode.EventEmitter<vscode.Uri>();
+  private readonly subscriptions: vscode.Disposable;
   private nextId = 1;
 
   readonly onDidChange = this.changed.event;
@@ -58,14 +59,9 @@ export class LogDocuments
   constructor(access: NodeAccess, times: Pick<TimeZoneSwitch, 'display' | 'onDidChange'>) {
     this.access = access;
     this.times = times;
-  }
-
-  register(): vscode.Disposable {
-    const selector = { scheme: logScheme };
+    const selector = { scheme: schemes.log };
     vscode.workspace.textDocuments.forEach(setLanguage);
-    return vscode.Disposable.from(
-      this.changed,
-      vscode.workspace.registerTextDocumentContentProvider(logScheme, this),
+    this.subscriptions = vscode.Disposable.from(
       // Titles have no ending that could tell the language; a restored window opens them by itself.
       vscode.workspace.onDidOpenTextDocument(setLanguage),
       vscode.languages.registerCodeLensProvider(selector, this),
@@ -76,19 +72,28 @@ export class LogDocuments
       this.times.onDidChange(() => {
         for (const { uri } of this.results.values()) this.changed.fire(uri);
       }),
-      { dispose: () => this.results.clear() },
     );
   }
 
+  dispose(): void {
+    this.subscriptions.dispose();
+    this.changed.dispose();
+    this.results.clear();
+  }
+
   /** What CodeLenses and links call; internal, as each needs a document or an id. */
-  commands(): CommandTable {
+  commands(): CommandsOf<'logs'> {
     return {
       searchLogsAgain: (uri) => this.searchAgain(uri),
       sameRequest: (contextId) => {
-        if (typeof contextId === 'string') return this.search(this.nodesWithLogs(), { contextId });
-        return undefined;
+        return typeof contextId === 'string' ? this.searchContext(contextId) : undefined;
       },
     };
+  }
+
+  /** Searches a request on all nodes that name log files. */
+  searchContext(contextId: string): Promise<void> {
+    return this.search(this.nodesWithLogs(), { contextId });
   }
 
   /** Asks the nodes, with progress that can be cancelled, and shows the answer in a new document. */
@@ -210,7 +215,7 @@ export class LogDocuments
 }
 
 function setLanguage(document: vscode.TextDocument): void {
-  if (document.uri.scheme !== logScheme || document.languageId === logLanguage) return;
+  if (document.uri.scheme !== schemes.log || document.languageId === logLanguage) return;
   vscode.languages.setTextDocumentLanguage(document, logLanguage).then(undefined, () => {
     // It was closed meanwhile.
   });
@@ -220,7 +225,7 @@ function setLanguage(document: vscode.TextDocument): void {
 
 function uriOf(question: Question): vscode.Uri {
   return vscode.Uri.from({
-    scheme: logScheme,
+    scheme: schemes.log,
     // The last part of the path is the tab's title; a slash would cut it.
     path: `/${titleOf(question.query).replaceAll('/', '∕')}`,
     query: JSON.stringify(question),

@@ -9,7 +9,8 @@ import type { Profile } from '../profile/profile.ts';
 import { defaultRateHz, sampleProcess } from '../profile/sampler.ts';
 import type { Node } from '../remote/node.ts';
 import type { NodeRegistry } from '../remote/nodeRegistry.ts';
-import { targetsOf, type CommandTable } from './commands.ts';
+import { targetsOf } from './commands.ts';
+import type { CommandsOf } from './names.ts';
 import type { NodeGroup } from './nodeFilter.ts';
 import { isNodeGroup } from './nodeTree.ts';
 import { askSearchText, pickNode, pickNodes, pickProcess } from './pickers.ts';
@@ -22,15 +23,15 @@ export interface NodeUses {
   compareEnvironments(a: Node, b: Node): Promise<void>;
   searchLogs(nodes: readonly Node[], contextId: string): Promise<void>;
   followLogs(nodes: readonly Node[]): Promise<void>;
-  openTerminal(node: Node): void;
+  openTerminal(node: Node): Promise<void>;
   showConnectionReport(node: Node): Promise<void>;
-  showProfile(profile: Profile, title: string): void;
+  showProfile(profile: Profile, title: string): Promise<void>;
 }
 
 const maxConnectsAtOnce = 8;
 const profileSeconds = [5, 10, 30, 60] as const;
 
-export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTable {
+export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandsOf<'nodes'> {
   const isNode = (value: unknown): value is Node => registry.nodes.includes(value as Node);
   const one = async (args: readonly unknown[], title: string): Promise<Node | undefined> =>
     args.find(isNode) ?? (await pickNode(registry, title));
@@ -52,7 +53,7 @@ export function nodeCommands(registry: NodeRegistry, uses: NodeUses): CommandTab
     disconnectNode: (...args) => several(args).forEach((node) => registry.disconnect(node)),
     openTerminal: async (...args) => {
       const node = await one(args, 'Open a terminal on');
-      if (node !== undefined) uses.openTerminal(node);
+      if (node !== undefined) await uses.openTerminal(node);
     },
     showConnectionReport: async (...args) => {
       const node = await one(args, 'Connection report of');
@@ -151,7 +152,7 @@ async function pickPair(
 }
 
 /** Nodes that name log files; searching the others would only connect to them. */
-export function nodesWithLogs(registry: NodeRegistry): Node[] {
+function nodesWithLogs(registry: NodeRegistry): Node[] {
   const nodes = registry.nodes.filter((node) => node.logs.length > 0);
   if (nodes.length > 0) return nodes;
   throw new UserError('log.noSources', 'No node has log files to search.', {
@@ -187,7 +188,7 @@ async function profile(registry: NodeRegistry, node: Node, uses: NodeUses): Prom
       return sampleProcess(shell, target, { onProgress }, abortSignalOf(token));
     },
   );
-  uses.showProfile(sampled, `${node.name} · ${chosen.pid}`);
+  await uses.showProfile(sampled, `${node.name} · ${chosen.pid}`);
 }
 
 async function pickSeconds(): Promise<number | undefined> {

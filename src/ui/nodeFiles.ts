@@ -6,6 +6,7 @@ import { toDisplay } from '../base/displayText.ts';
 import { describeError, UserError } from '../base/errors.ts';
 import { FileWatch, type FileWatchOptions } from '../remote/fileWatch.ts';
 import {
+  formatNodeUri,
   homeDirectory,
   listDirectory,
   nodeFileScheme,
@@ -21,7 +22,7 @@ import {
 } from '../remote/nodeFiles.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import type { Shell } from '../remote/shell.ts';
-import type { CommandTable } from './commands.ts';
+import type { CommandsOf } from './names.ts';
 import { pickNode } from './pickers.ts';
 
 /** The nodes, also without connecting to them. */
@@ -37,7 +38,7 @@ const openTheEnd = 'Open Its End';
 /** How often watched files are looked at. */
 type WatchPace = Pick<FileWatchOptions, 'minIntervalMs' | 'maxIntervalMs'>;
 
-export class NodeFiles implements vscode.FileSystemProvider {
+export class NodeFiles implements vscode.FileSystemProvider, vscode.Disposable {
   private readonly access: FileNodes;
   private readonly changed = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
   private readonly watcher: FileWatch;
@@ -58,29 +59,23 @@ export class NodeFiles implements vscode.FileSystemProvider {
       isActive: () => vscode.window.state.focused,
       ...pace,
     });
+    this.watcher.onDidChange((changes) => {
+      const events = changes.flatMap(({ node, path, kind }) =>
+        [...(this.watched.get(keyOf(node, path)) ?? [])].map((uri) => ({
+          type: changeTypes[kind],
+          uri,
+        })),
+      );
+      this.changed.fire(events);
+    });
   }
 
-  register(): vscode.Disposable {
-    return vscode.Disposable.from(
-      this.changed,
-      this.watcher,
-      this.watcher.onDidChange((changes) => {
-        const events = changes.flatMap(({ node, path, kind }) =>
-          [...(this.watched.get(keyOf(node, path)) ?? [])].map((uri) => ({
-            type: changeTypes[kind],
-            uri,
-          })),
-        );
-        this.changed.fire(events);
-      }),
-      vscode.workspace.registerFileSystemProvider(nodeFileScheme, this, {
-        isCaseSensitive: true,
-        isReadonly: new vscode.MarkdownString('This file is on a node; Faultline only reads it.'),
-      }),
-    );
+  dispose(): void {
+    this.watcher.dispose();
+    this.changed.dispose();
   }
 
-  commands(): CommandTable {
+  commands(): CommandsOf<'files'> {
     const isNode = (value: unknown): value is Node => this.access.nodes.includes(value as Node);
     return {
       browseFiles: async (...args) => {
@@ -207,6 +202,13 @@ export class NodeFiles implements vscode.FileSystemProvider {
     );
     return similar.length === 1 ? similar[0] : undefined;
   }
+}
+
+/** Shows a line (from 1) of a file on a node. */
+export async function openNodeFile(node: string, file: string, line: number): Promise<void> {
+  const uri = vscode.Uri.parse(formatNodeUri({ node, path: file }), true);
+  const at = new vscode.Position(Math.max(0, line - 1), 0);
+  await vscode.window.showTextDocument(uri, { selection: new vscode.Range(at, at) });
 }
 
 const changeTypes = {

@@ -22,8 +22,7 @@ import {
   type NodeGroup,
   type NodeGrouping,
 } from './nodeFilter.ts';
-
-export const nodesViewId = 'faultline.nodes';
+import { views } from './names.ts';
 
 /** Scheme of the URIs that carry a node's decoration; nothing opens them. */
 const decorationScheme = 'faultline-node';
@@ -101,7 +100,7 @@ export class NodeTree implements vscode.TreeDataProvider<NodeRow> {
   }
 
   register(): vscode.Disposable {
-    const view = vscode.window.createTreeView<NodeRow>(nodesViewId, {
+    const view = vscode.window.createTreeView<NodeRow>(views.nodes, {
       treeDataProvider: this,
       canSelectMany: true,
       showCollapseAll: true,
@@ -283,7 +282,7 @@ export class NodeTree implements vscode.TreeDataProvider<NodeRow> {
 
   private setContexts(): void {
     const set = (key: string, value: unknown): void =>
-      void vscode.commands.executeCommand('setContext', `${nodesViewId}.${key}`, value);
+      void vscode.commands.executeCommand('setContext', `${views.nodes}.${key}`, value);
     set('filtered', this.filter !== undefined);
     set('grouping', this.grouping);
   }

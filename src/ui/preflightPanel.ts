@@ -23,7 +23,7 @@ import { webviewHtml } from './webviewHtml.ts';
 export interface ReopenActions {
   /** Asks for confirmation itself, where one is due. */
   debug(record: RunRecord, node: Node): Promise<void>;
-  terminal(record: RunRecord, node: Node): void;
+  terminal(record: RunRecord, node: Node): Promise<void>;
   showRecord(record: RunRecord): Promise<void>;
   /** Resolves to false when the user does not want the run started on this node. */
   confirm(record: RunRecord, node: Node): Promise<boolean>;

@@ -5,15 +5,16 @@ import { toDisplay } from '../base/displayText.ts';
 import { UserError } from '../base/errors.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
 import { describeEnd, programName, type RunHead, type RunRecord } from '../run/runRecord.ts';
+import { planLaunch, type LaunchPlan } from '../run/launchPlan.ts';
 import { findRun, findRunNear, listRuns, readRun, type ListedRun } from '../run/runStore.ts';
-import type { CommandTable } from './commands.ts';
+import type { CommandsOf } from './names.ts';
 import type { PreflightPanels } from './preflightPanel.ts';
 import type { RunRow, RunTree } from './runTree.ts';
 
 /** What runs can be used for beyond reading their records. */
 export interface RunUses {
   debug(record: RunRecord, node: Node): Promise<void>;
-  terminal(record: RunRecord, node: Node): void;
+  terminal(record: RunRecord, node: Node): Promise<void>;
   searchLogs(contextId: string): Promise<void>;
 }
 
@@ -29,7 +30,7 @@ export function runCommands(
   tree: RunTree,
   panels: PreflightPanels,
   uses: RunUses,
-): CommandTable {
+): CommandsOf<'runs'> {
   const read = async (row: unknown): Promise<ListedRun | undefined> => {
     const head = headOfRow(row) ?? (await pickRun(tree));
     if (head === undefined) return undefined;
@@ -52,7 +53,7 @@ export function runCommands(
     },
     openTerminalOfRun: async (row) => {
       const run = await read(row);
-      if (run !== undefined) uses.terminal(run.record, run.node);
+      if (run !== undefined) await uses.terminal(run.record, run.node);
     },
     showRunRecord: async (row) => {
       const run = await read(row);
@@ -144,6 +145,22 @@ export async function showRecord(record: RunRecord): Promise<void> {
     content: JSON.stringify(record, undefined, 2),
   });
   await vscode.window.showTextDocument(document, { preview: true });
+}
+
+/** What a debug session starts for a recorded run, on the node that is named or else on the run's own. */
+export async function planRun(
+  access: NodeAccess,
+  wanted: { readonly run: string; readonly node: string | undefined },
+  signal: AbortSignal,
+): Promise<LaunchPlan> {
+  const near = access.nodes.filter((node) => node.name === wanted.node);
+  const found = await findRunNear(access, near, wanted.run, signal);
+  const target = near[0] ?? found.node;
+  // Here, so that a launch.json cannot go around it.
+  if (!(await confirmStart(found.record, target))) {
+    throw new UserError('run.notConfirmed', 'The run was not started.');
+  }
+  return planLaunch(found.record, target.name);
 }
 
 /**

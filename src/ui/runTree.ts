@@ -6,9 +6,8 @@ import type { Node, NodeAccess } from '../remote/node.ts';
 import { describeEnd, programName, type RunHead } from '../run/runRecord.ts';
 import { hasFailed, listRuns, type RunList } from '../run/runStore.ts';
 import { abortSignalOf } from './cancellation.ts';
+import { views } from './names.ts';
 import type { TimeZoneSwitch } from './timeDisplay.ts';
-
-export const runsViewId = 'faultline.runs';
 
 /** More rows than this help nobody: the newest are shown, and the rest counted. */
 const maxRows = 200;
@@ -18,33 +17,36 @@ export type RunRow =
   | { readonly kind: 'run'; readonly head: RunHead }
   | { readonly kind: 'note'; readonly text: string; readonly isError: boolean };
 
-export class RunTree implements vscode.TreeDataProvider<RunRow> {
+export class RunTree implements vscode.TreeDataProvider<RunRow>, vscode.Disposable {
+  private readonly view: vscode.TreeView<RunRow>;
   private readonly access: NodeAccess;
   private readonly times: TimeZoneSwitch;
   private readonly changed = new vscode.EventEmitter<undefined>();
   private list: RunList = { runs: [], missing: [] };
   private failedOnly = true;
-  private view: vscode.TreeView<RunRow> | undefined;
+  private readonly subscription: vscode.Disposable;
 
   readonly onDidChangeTreeData = this.changed.event;
 
-  constructor(access: NodeAccess, times: TimeZoneSwitch) {
+  constructor(view: vscode.TreeView<RunRow>, access: NodeAccess, times: TimeZoneSwitch) {
+    this.view = view;
     this.access = access;
     this.times = times;
+    this.subscription = times.onDidChange(() => this.changed.fire(undefined));
+    void vscode.commands.executeCommand('setContext', 'faultline.runs.failedOnly', true);
   }
 
-  register(): vscode.Disposable {
-    this.view = vscode.window.createTreeView(runsViewId, { treeDataProvider: this });
-    void vscode.commands.executeCommand('setContext', 'faultline.runs.failedOnly', true);
-    return vscode.Disposable.from(
-      this.view,
-      this.changed,
-      this.times.onDidChange(() => this.changed.fire(undefined)),
-    );
+  dispose(): void {
+    this.subscription.dispose();
+    this.changed.dispose();
   }
 
   get runs(): readonly RunHead[] {
     return this.list.runs;
+  }
+
+  get failedRuns(): readonly RunHead[] {
+    return this.list.runs.filter(hasFailed);
   }
 
   async setFailedOnly(failedOnly: boolean): Promise<void> {
@@ -64,7 +66,7 @@ export class RunTree implements vscode.TreeDataProvider<RunRow> {
     // Nodes that are connected answer at once; others may take their time, or ask.
     const isQuick = nodes.every((node) => this.access.state(node).kind === 'ready');
     const options = {
-      location: isQuick ? { viewId: runsViewId } : vscode.ProgressLocation.Notification,
+      location: isQuick ? { viewId: views.runs } : vscode.ProgressLocation.Notification,
       title: `Looking for runs on ${nodes.length} nodes`,
       cancellable: true,
     };
@@ -81,17 +83,15 @@ export class RunTree implements vscode.TreeDataProvider<RunRow> {
     // Cancelled: what was listed before stays.
     if (list === undefined) return;
     this.list = list;
-    const failures = this.list.runs.filter(hasFailed).length;
-    if (this.view !== undefined) {
-      this.view.badge =
-        failures === 0 ? undefined : { value: failures, tooltip: `${failures} failed runs` };
-    }
+    const failures = this.failedRuns.length;
+    this.view.badge =
+      failures === 0 ? undefined : { value: failures, tooltip: `${failures} failed runs` };
     this.changed.fire(undefined);
   }
 
   getChildren(parent?: RunRow): RunRow[] {
     if (parent !== undefined) return [];
-    const runs = this.failedOnly ? this.list.runs.filter(hasFailed) : this.list.runs;
+    const runs = this.failedOnly ? this.failedRuns : this.list.runs;
     const rows: RunRow[] = runs.slice(0, maxRows).map((head) => ({ kind: 'run', head }));
     if (runs.length > maxRows) rows.push(note(`${runs.length - maxRows} older runs are not shown`));
     if (this.failedOnly && runs.length === 0 && this.list.runs.length > 0) {

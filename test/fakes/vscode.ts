@@ -228,6 +228,13 @@ class FakeQuickInput {
 
 export type { FakeQuickInput, FakeTreeView };
 
+/** What a test asks of a tree as VS Code does. */
+interface FakeTreeRows {
+  onDidChangeTreeData?: (listener: (row: never) => unknown) => unknown;
+  getChildren(row?: never): unknown;
+  getTreeItem(row: never): unknown;
+}
+
 /** One message with its buttons, as the user saw it. */
 export interface FakeMessage {
   readonly text: string;
@@ -243,6 +250,8 @@ export interface FakeItem {
 
 class FakeUser {
   readonly views = new Map<string, FakeTreeView>();
+  /** What gives the rows of each view. */
+  readonly trees = new Map<string, FakeTreeRows>();
   readonly contexts = new Map<string, unknown>();
   readonly executed: (readonly unknown[])[] = [];
   readonly messages: FakeMessage[] = [];
@@ -265,8 +274,10 @@ class FakeUser {
   pick: (labels: readonly string[]) => string | undefined = () => undefined;
 
   reset(): void {
-    const maps = [this.views, this.contexts, this.settings, this.workspaceSettings, this.providers];
-    for (const known of maps) known.clear();
+    const { views, trees, contexts, settings, workspaceSettings, providers } = this;
+    for (const known of [views, trees, contexts, settings, workspaceSettings, providers]) {
+      known.clear();
+    }
     for (const list of [
       this.executed,
       this.messages,
@@ -337,8 +348,9 @@ export const window = {
     fake.executed.push(['showOpenDialog', options]);
     return Promise.resolve(undefined);
   },
-  createTreeView(id: string): FakeTreeView {
+  createTreeView(id: string, options?: { readonly treeDataProvider: FakeTreeRows }): FakeTreeView {
     const view = new FakeTreeView();
+    if (options !== undefined) fake.trees.set(id, options.treeDataProvider);
     fake.views.set(id, view);
     return view;
   },

@@ -52,7 +52,7 @@ afterEach(() => {
 
 function run(...inputs: ((input: FakeQuickInput) => unknown)[]): Promise<unknown> {
   fake.inputs = inputs;
-  return Promise.resolve(new AddNode(uses).commands()['addNode']!());
+  return Promise.resolve(new AddNode(uses).commands()['addNode']());
 }
 
 function typing(value: string, seen?: (input: FakeQuickInput) => void) {
@@ -175,7 +175,7 @@ test('a node that cannot be reached stays when it is to stay; the next time begi
   failures = [new UserError('node.refused', 'web refused.')];
   const addNode = new AddNode(uses);
   fake.inputs = [typing('10.0.0.7'), typing('web'), choosing(/user settings/)];
-  await addNode.commands()['addNode']!();
+  await addNode.commands()['addNode']();
   assert.deepEqual(fake.settings.get('faultline.nodes'), [{ name: 'web', host: '10.0.0.7' }]);
   let value = '';
   fake.inputs = [
@@ -184,14 +184,14 @@ test('a node that cannot be reached stays when it is to stay; the next time begi
       input.hide();
     },
   ];
-  await addNode.commands()['addNode']!();
+  await addNode.commands()['addNode']();
   assert.equal(value, '10.0.0.7');
 });
 
 test('what ssh would refuse is told before anything is written, and the text is kept', async () => {
   const addNode = new AddNode(uses);
   fake.inputs = [typing('ssh -o ConnectTimeout=soon 10.0.0.7'), typing('web'), choosing(/config/)];
-  await assert.rejects(async () => addNode.commands()['addNode']!(), { code: 'ssh.configInvalid' });
+  await assert.rejects(async () => addNode.commands()['addNode'](), { code: 'ssh.configInvalid' });
   assert.equal(readFileSync(configFile, 'utf8'), 'Host old\n');
   let value = '';
   fake.inputs = [
@@ -200,7 +200,7 @@ test('what ssh would refuse is told before anything is written, and the text is 
       input.hide();
     },
   ];
-  await addNode.commands()['addNode']!();
+  await addNode.commands()['addNode']();
   assert.equal(value, 'ssh -o ConnectTimeout=soon 10.0.0.7');
 });
 

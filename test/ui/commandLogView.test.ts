@@ -3,7 +3,7 @@ import test, { beforeEach } from 'node:test';
 import { CommandLog } from '../../src/remote/commandLog.ts';
 import type { Node } from '../../src/remote/node.ts';
 import '../fakes/useVscode.ts';
-import { fake, type Uri } from '../fakes/vscode.ts';
+import { fake, window, type Uri } from '../fakes/vscode.ts';
 
 const { CommandLogView } = await import('../../src/ui/commandLogView.ts');
 const { TimeZoneSwitch } = await import('../../src/ui/timeDisplay.ts');
@@ -25,8 +25,8 @@ const done = { exitCode: 0, signal: undefined };
 
 function rig() {
   const log = new CommandLog((args) => args);
-  const view = new CommandLogView(log, new TimeZoneSwitch(() => undefined));
-  view.register();
+  const rows = window.createTreeView('faultline.commands') as never;
+  const view = new CommandLogView(rows, log, new TimeZoneSwitch(() => undefined));
   const node = { name: 'web-1', host: 'web-1', labels: [], logs: [], origin: 'settings' } as Node;
   const commands = view.commands((value): value is Node => value === node);
   const item = (row: Parameters<typeof view.getTreeItem>[0]): Shown =>
@@ -64,14 +64,14 @@ test('a command opens as a document with its literal text; one of another window
   const { log, view, commands } = rig();
   log.begin('web/1', 'exec', { title: 'Read a/b', script: 'cat "$1"', args: ['/x'] }).end(done);
   const [row] = view.getChildren(view.getChildren()[0]);
-  await commands['openCommand']!(row);
+  await commands['openCommand'](row);
   const uri = fake.documents[0]!.uri;
   assert.match(uri.path, /^\/web∕1: Read a∕b\.sh$/);
   const provide = (of: Uri): string => view.provideTextDocumentContent(of as never);
   assert.match(provide(uri), /^cat "\$1"$/m);
   assert.match(provide(uri), /begun 2\d{3}-.*Z$/m);
   assert.match(provide(uri.with({ query: 'other-window.1' })), /no longer kept/);
-  await commands['openCommand']!('nonsense');
+  await commands['openCommand']('nonsense');
   assert.equal(fake.documents.length, 1);
   log.dispose();
 });
@@ -79,16 +79,16 @@ test('a command opens as a document with its literal text; one of another window
 test('the view shows one node when asked from it, and all again', async () => {
   const { log, view, commands, node } = rig();
   for (const name of ['web-1', 'db-1']) log.begin(name, 'exec', { script: 'x' }).end(done);
-  await commands['showCommands']!(node, [node]);
+  await commands['showCommands'](node, [node]);
   assert.equal(view.getChildren().length, 1);
   assert.equal(fake.views.get('faultline.commands')?.description, 'web-1');
   assert.equal(fake.contexts.get('faultline.commands.filtered'), true);
   assert.deepEqual(fake.executed.at(-1), ['faultline.commands.focus']);
-  await commands['showAllCommands']!();
+  await commands['showAllCommands']();
   assert.equal(view.getChildren().length, 2);
-  await commands['showCommands']!(view.getChildren()[1]);
+  await commands['showCommands'](view.getChildren()[1]);
   assert.equal(view.getChildren().length, 1);
-  await commands['showCommands']!();
+  await commands['showCommands']();
   assert.equal(view.getChildren().length, 2);
   log.dispose();
 });
@@ -98,9 +98,9 @@ test('commands are copied with their text, and cleared', async () => {
   log.begin('web-1', 'exec', { title: 'One', script: 'echo 1' }).end(done);
   log.begin('web-1', 'exec', { title: 'Two', script: 'echo 2' }).end(done);
   const rows = view.getChildren(view.getChildren()[0]);
-  await commands['copyCommand']!(rows[0], rows);
+  await commands['copyCommand'](rows[0], rows);
   assert.match(fake.clipboard, /# Two[^]*echo 2[^]*# One[^]*echo 1/);
-  await commands['clearCommands']!();
+  await commands['clearCommands']();
   assert.deepEqual(view.getChildren(), []);
   log.dispose();
 });

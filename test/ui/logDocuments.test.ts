@@ -22,7 +22,6 @@ test('an open document is asked for again when the zone of times changes', async
   fake.set('faultline.time.display', 'utc');
   const times = new TimeZoneSwitch(() => undefined);
   const documents = new LogDocuments(nodes, times);
-  const registration = documents.register();
   const changed: Uri[] = [];
   documents.onDidChange((uri) => changed.push(uri));
 
@@ -38,6 +37,6 @@ test('an open document is asked for again when the zone of times changes', async
   assert.match(await text(), /^\[2026-11-22 12:02:54\.123\+05:45\] ERROR/m);
   fake.set('faultline.time.display', 'utc');
   assert.match(await text(), /^\[2026-11-22 06:17:54\.123Z\] ERROR/m);
-  registration.dispose();
+  documents.dispose();
   nodes.dispose();
 });

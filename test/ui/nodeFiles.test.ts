@@ -40,9 +40,8 @@ class Nodes extends LocalNodes {
 
 const nodes = new Nodes({ 'web-1': { shell: { env: { ...process.env, HOME: root } } } });
 const files = new NodeFiles(nodes, { minIntervalMs: 20, maxIntervalMs: 30 });
-const registration = files.register();
 after(() => {
-  registration.dispose();
+  files.dispose();
   nodes.dispose();
   rmSync(root, { recursive: true, force: true });
 });
@@ -126,7 +125,7 @@ test('a change of a watched file is told for every address under which it is ope
 });
 
 test('browsing begins in the home directory, in VS Code’s own dialog', async () => {
-  await files.commands()['browseFiles']!(nodes.node('web-1'));
+  await files.commands()['browseFiles'](nodes.node('web-1'));
   const [dialog, options] = fake.executed[0] as [string, { defaultUri: Uri; title: string }];
   assert.equal(dialog, 'showOpenDialog');
   assert.equal(options.defaultUri.path, root);

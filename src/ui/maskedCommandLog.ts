@@ -1,0 +1,10 @@
+// The log of remote commands of this window, with secrets masked by a key that nobody keeps.
+
+import { redactArgv } from '../env/redact.ts';
+import { createRedactionKey } from '../env/redactionKey.ts';
+import { CommandLog } from '../remote/commandLog.ts';
+
+export function maskedCommandLog(): CommandLog {
+  const key = createRedactionKey();
+  return new CommandLog((words) => redactArgv(words, key));
+}
