@@ -34,6 +34,12 @@ export interface TestSshd {
 
 export type HostKeyKind = 'ed25519' | 'ecdsa' | 'rsa';
 
+/**
+ * For `config`: the account's start-up files are left out. Where many nodes are one machine, a slow .bashrc counts
+ * many times.
+ */
+export const noStartUpFiles = 'SetEnv HOME=/';
+
 export interface SshdOptions {
   /** Further lines of sshd_config. */
   readonly config?: string;

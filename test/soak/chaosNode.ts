@@ -8,7 +8,7 @@ import type { Node } from '../../src/remote/node.ts';
 import { NodeRegistry } from '../../src/remote/nodeRegistry.ts';
 import type { Shell } from '../../src/remote/shell.ts';
 import { ChaosProxy } from '../fakes/chaosProxy.ts';
-import { startSshd, type TestSshd } from '../fakes/sshd.ts';
+import { noStartUpFiles, startSshd, type TestSshd } from '../fakes/sshd.ts';
 
 export interface ChaosNode extends AsyncDisposable {
   readonly proxy: ChaosProxy;
@@ -19,7 +19,7 @@ export interface ChaosNode extends AsyncDisposable {
 
 /** A dead peer is noticed within three seconds, and a lost connection comes back within a fraction of one. */
 export async function startChaosNode(): Promise<ChaosNode> {
-  const sshd = await startSshd();
+  const sshd = await startSshd({ config: noStartUpFiles });
   const proxy = await ChaosProxy.start(sshd.port);
   const [, ...key] = sshd.hostKeyLine.split(' ');
   await sshd.knownHosts(`[127.0.0.1]:${proxy.port} ${key.join(' ')}\n`);

@@ -7,7 +7,7 @@ import { sshConnector } from '../../../src/remote/connect.ts';
 import type { Node } from '../../../src/remote/node.ts';
 import { NodeRegistry } from '../../../src/remote/nodeRegistry.ts';
 import { ChaosProxy } from '../../fakes/chaosProxy.ts';
-import { startSshd } from '../../fakes/sshd.ts';
+import { noStartUpFiles, startSshd } from '../../fakes/sshd.ts';
 import { fakeTimeLibrary } from '../fakeTime.ts';
 import type { Goal, GoalOutcome } from '../goal.ts';
 
@@ -53,7 +53,7 @@ async function mergeNodes(
   const hosts: string[] = [];
   for (const [index, { ahead, delayMs }] of clocks.entries()) {
     const sshd = await startSshd({
-      config: `SetEnv LD_PRELOAD=${library} FAKETIME=${ahead < 0 ? '' : '+'}${ahead}s`,
+      config: `${noStartUpFiles} LD_PRELOAD=${library} FAKETIME=${ahead < 0 ? '' : '+'}${ahead}s`,
     });
     defer(() => sshd.stop());
     const proxy = await ChaosProxy.start(sshd.port);

@@ -2,7 +2,7 @@
 
 import { fork } from 'node:child_process';
 import path from 'node:path';
-import { startSshd } from '../../fakes/sshd.ts';
+import { noStartUpFiles, startSshd } from '../../fakes/sshd.ts';
 import type { Goal } from '../goal.ts';
 import type { Holdings } from '../workers/cycles.ts';
 
@@ -15,7 +15,7 @@ export const goal: Goal = {
   how: 'connect, run, disconnect; counted in a process of its own from the 50th on',
   limitMinutes: 10,
   run: async ({ signal, onProgress }) => {
-    const sshd = await startSshd();
+    const sshd = await startSshd({ config: noStartUpFiles });
     try {
       const seen: Holdings[] = [];
       const worker = fork(

@@ -6,7 +6,7 @@ import { delay } from '../../../src/base/async.ts';
 import { sshConnector } from '../../../src/remote/connect.ts';
 import type { Node } from '../../../src/remote/node.ts';
 import { NodeRegistry } from '../../../src/remote/nodeRegistry.ts';
-import { startSshd, type TestSshd } from '../../fakes/sshd.ts';
+import { noStartUpFiles, startSshd, type TestSshd } from '../../fakes/sshd.ts';
 import { countCrashes } from '../crashes.ts';
 import type { Goal } from '../goal.ts';
 
@@ -26,8 +26,8 @@ export const goal: Goal = {
   limitMinutes: 5,
   run: async ({ signal, onProgress }) => {
     using crashed = countCrashes();
-    const bastion = await startSshd();
-    const behind = await startSshd();
+    const bastion = await startSshd({ config: noStartUpFiles });
+    const behind = await startSshd({ config: noStartUpFiles });
     const tries = new Map<string, number>();
     const configFile = await writeConfig(bastion, behind);
     const connect = sshConnector(

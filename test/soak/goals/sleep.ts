@@ -4,7 +4,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { appendFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { delay } from '../../../src/base/async.ts';
-import { startSshd, type TestSshd } from '../../fakes/sshd.ts';
+import { noStartUpFiles, startSshd, type TestSshd } from '../../fakes/sshd.ts';
 import { fakeTimeLibrary } from '../fakeTime.ts';
 import type { Goal, GoalContext } from '../goal.ts';
 import type { FromSleeper } from '../workers/sleeper.ts';
@@ -21,8 +21,8 @@ export const goal: Goal = {
   how: 'SIGSTOP for 60 s with half of the connections cut meanwhile; the wall clock set by ±8 h (libfaketime)',
   limitMinutes: 7,
   run: async (context) => {
-    const kept = await startSshd();
-    const cut = await startSshd();
+    const kept = await startSshd({ config: noStartUpFiles });
+    const cut = await startSshd({ config: noStartUpFiles });
     const sleeper = await Sleeper.start([kept, kept, cut, cut], fakeTimeLibrary());
     try {
       return await sleepAndWake(sleeper, cut, context);
