@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { UserError } from '../base/errors.ts';
 import type { RemoteCommand } from './shell.ts';
 
-/** Exit code of the bootstrap when the line it read is not the one we sent: see `noHeader` of connect.ts. */
+/** Exit code of the bootstrap when the line it read is not the one we sent: see `noShell` of connect.ts. */
 export const noHeaderExitCode = 96;
 
 /**
