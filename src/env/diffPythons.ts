@@ -4,6 +4,7 @@
 
 import type { Comparable, ComparablePython } from './comparable.ts';
 import type { Findings, RankedDifference } from './difference.ts';
+import type { Judgement } from './scalarFacts.ts';
 import {
   compareSeverity,
   interpreterSeverity,
@@ -112,7 +113,7 @@ function minorOf(version: string): string {
 }
 
 /** A program runs with it, or it was made for one program. */
-function isImportant({ isVenv, isInUse }: ComparablePython): boolean {
+export function isImportant({ isVenv, isInUse }: ComparablePython): boolean {
   return isVenv || isInUse === true;
 }
 
@@ -121,20 +122,31 @@ function elsewhere({ a, b }: Match): string | null {
 }
 
 function onOneSide(python: ComparablePython, side: 'a' | 'b'): RankedDifference {
-  const count = Object.keys(python.packages).length;
-  const text = `${describeVersion(python)}, ${count} ${count === 1 ? 'package' : 'packages'}`;
+  const text = describePython(python);
   return {
     path: `python.${python.prefix}`,
     chapters: ['python'],
     a: side === 'a' ? text : null,
     b: side === 'b' ? text : null,
-    severity: isImportant(python) ? 'high' : python.prefix === '/usr' ? 'medium' : 'low',
-    weight: isImportant(python) ? 70 : 32,
+    ...judgeMissingInterpreter(python),
     note: null,
   };
 }
 
-function describeVersion({ implementation, version }: ComparablePython): string {
+export function describePython(python: ComparablePython): string {
+  const count = Object.keys(python.packages).length;
+  return `${describeVersion(python)}, ${count} ${count === 1 ? 'package' : 'packages'}`;
+}
+
+/** Of an interpreter that another environment does not have. */
+export function judgeMissingInterpreter(python: ComparablePython): Judgement {
+  return {
+    severity: isImportant(python) ? 'high' : python.prefix === '/usr' ? 'medium' : 'low',
+    weight: isImportant(python) ? 70 : 32,
+  };
+}
+
+export function describeVersion({ implementation, version }: ComparablePython): string {
   return implementation === 'cpython' ? version : `${implementation} ${version}`;
 }
 
@@ -142,20 +154,23 @@ function compareVersions(match: Match): RankedDifference[] {
   const { a, b } = match;
   const [left, right] = [describeVersion(a), describeVersion(b)];
   if (left === right) return [];
-  const severity =
-    a.implementation === b.implementation ? interpreterSeverity(a.version, b.version) : 'high';
-  const isUsed = isImportant(a) || isImportant(b);
   return [
     {
       path: `python.${a.prefix}.version`,
       chapters: ['python'],
       a: left,
       b: right,
-      severity: isUsed ? severity : lessSevere(severity),
-      weight: 100,
+      ...judgeInterpreters(a, b),
       note: elsewhere(match),
     },
   ];
+}
+
+export function judgeInterpreters(a: ComparablePython, b: ComparablePython): Judgement {
+  const severity =
+    a.implementation === b.implementation ? interpreterSeverity(a.version, b.version) : 'high';
+  const isUsed = isImportant(a) || isImportant(b);
+  return { severity: isUsed ? severity : lessSevere(severity), weight: 100 };
 }
 
 /** They install packages; programs do not import them. */
@@ -174,9 +189,8 @@ function comparePackages(match: Match): PackageDifference[] {
   const right = new Map(Object.entries(b.packages));
   return [...new Set([...left.keys(), ...right.keys()])].flatMap((name) => {
     const [x, y] = [left.get(name) ?? null, right.get(name) ?? null];
-    const severity = judgePackage(name, x, y, isImportant(a) || isImportant(b));
     if (x === y) return [];
-    const isEqual = severity === 'info';
+    const judgement = judgePackage(name, x, y, isImportant(a) || isImportant(b));
     return [
       {
         name,
@@ -185,15 +199,33 @@ function comparePackages(match: Match): PackageDifference[] {
         chapters: ['python'] as const,
         a: x,
         b: y,
-        severity,
-        weight: weights[severity],
-        note: isEqual ? 'two spellings of one version' : elsewhere(match),
+        ...judgement,
+        note: judgement.note ?? elsewhere(match),
       },
     ];
   });
 }
 
-function judgePackage(name: string, a: string | null, b: string | null, isUsed: boolean): Severity {
+/** Of a distribution that two interpreters can import; null where one cannot. `isUsed`: by a program. */
+export function judgePackage(
+  name: string,
+  a: string | null,
+  b: string | null,
+  isUsed: boolean,
+): Judgement {
+  const severity = packageDifference(name, a, b, isUsed);
+  const note = severity === 'info' ? sameVersion : undefined;
+  return { severity, weight: weights[severity], note };
+}
+
+export const sameVersion = 'two spellings of one version';
+
+function packageDifference(
+  name: string,
+  a: string | null,
+  b: string | null,
+  isUsed: boolean,
+): Severity {
   const plain = packageSeverity(a, b);
   if (plain === 'info') return 'info';
   if (tools.has(name)) return 'low';

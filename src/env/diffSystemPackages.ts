@@ -2,7 +2,7 @@
 
 import type { Comparable } from './comparable.ts';
 import type { Findings, RankedDifference } from './difference.ts';
-import type { Severity } from './severity.ts';
+import type { Judgement } from './scalarFacts.ts';
 
 /** Everything on the node is linked with them or runs on them. */
 const foundations =
@@ -14,7 +14,7 @@ export function compareSystemPackages(
 ): Findings {
   if (a === undefined || b === undefined) return { differences: [] };
   if (a.manager !== b.manager) {
-    const why = `${a.manager} and ${b.manager} name their packages differently`;
+    const why = differentManagers(a.manager, b.manager);
     return { differences: [], uncompared: [{ path: 'systemPackages', why }] };
   }
   const left = new Map(Object.entries(a.packages));
@@ -24,24 +24,38 @@ export function compareSystemPackages(
     differences: names.flatMap((name): RankedDifference[] => {
       const [x, y] = [left.get(name) ?? null, right.get(name) ?? null];
       if (x === y) return [];
-      const isRevision = x !== null && y !== null && upstreamOf(x) === upstreamOf(y);
-      const severity: Severity = isRevision ? 'info' : foundations.test(name) ? 'medium' : 'low';
+      const judgement = judgeSystemPackage(name, x, y);
       return [
         {
           path: `systemPackages.${name}`,
           chapters: ['packages'],
           a: x,
           b: y,
-          severity,
-          weight: severity === 'medium' ? 54 : 10,
-          note: isRevision ? 'the same version, packaged again' : null,
+          ...judgement,
+          note: judgement.note ?? null,
         },
       ];
     }),
   };
 }
 
+export function differentManagers(a: string, b: string): string {
+  return `${a} and ${b} name their packages differently`;
+}
+
+export const packagedAgain = 'the same version, packaged again';
+
+/** Of two versions that are not spelled alike; null is "not installed". */
+export function judgeSystemPackage(name: string, a: string | null, b: string | null): Judgement {
+  if (a !== null && b !== null && upstreamOf(a) === upstreamOf(b)) {
+    return { severity: 'info', weight: 10, note: packagedAgain };
+  }
+  return foundations.test(name)
+    ? { severity: 'medium', weight: 54 }
+    : { severity: 'low', weight: 10 };
+}
+
 /** Without the epoch before a colon and the packaging's revision after the last hyphen. */
-function upstreamOf(version: string): string {
+export function upstreamOf(version: string): string {
   return version.replace(/^\d+:/, '').replace(/-[^-]*$/, '');
 }

@@ -6,6 +6,7 @@ import type { Comparable } from './comparable.ts';
 import type { ChapterId, Findings, RankedDifference, Uncompared } from './difference.ts';
 import { isRedacted, type EnvValue, type Variables } from './envSnapshot.ts';
 import { describeRedacted } from './redact.ts';
+import type { Judgement } from './scalarFacts.ts';
 import { harmlessVariable, variableSeverity, type Severity } from './severity.ts';
 
 interface Pair {
@@ -71,7 +72,9 @@ function compareVariable(name: string, pairs: readonly Pair[], sides: Sides): Fi
   const isSameEverywhere =
     differing.length === verdicts.length &&
     others.every(
-      ({ left, right }) => show(left) === show(first.left) && show(right) === show(first.right),
+      ({ left, right }) =>
+        showVariable(left) === showVariable(first.left) &&
+        showVariable(right) === showVariable(first.right),
     );
   if (isSameEverywhere) {
     const chapters = differing.flatMap(({ pair }) => pair.chapters);
@@ -87,7 +90,7 @@ function compareVariable(name: string, pairs: readonly Pair[], sides: Sides): Fi
   };
 }
 
-function own(variables: Variables, name: string): EnvValue | undefined {
+export function own(variables: Variables, name: string): EnvValue | undefined {
   return Object.hasOwn(variables, name) ? variables[name] : undefined;
 }
 
@@ -108,32 +111,45 @@ function lengthOf(value: EnvValue): number {
   return isRedacted(value) ? value.length : encodeText(value).length;
 }
 
-function show(value: EnvValue | undefined): string | null {
+export function showVariable(value: EnvValue | undefined): string | null {
   if (value === undefined) return null;
   return isRedacted(value) ? describeRedacted(value) : value;
+}
+
+interface TwoValues {
+  readonly left: EnvValue | undefined;
+  readonly right: EnvValue | undefined;
 }
 
 function judge(
   path: string,
   name: string,
-  { left, right }: { readonly left: EnvValue | undefined; readonly right: EnvValue | undefined },
+  values: TwoValues,
   chapters: readonly ChapterId[],
   where: string | null,
   sides: Sides,
 ): RankedDifference {
-  const [a, b] = [show(left), show(right)];
+  const { severity, weight, note } = judgeVariable(name, values, where, sides);
+  const [a, b] = [showVariable(values.left), showVariable(values.right)];
+  return { path, chapters, a, b, severity, weight, note: note ?? null };
+}
+
+/** Of a variable with two values, undefined where it is not set. `where`: in which environment, in words. */
+export function judgeVariable(
+  name: string,
+  { left, right }: TwoValues,
+  where: string | null,
+  sides: Pick<Sides, 'a' | 'b'>,
+): Judgement {
+  const [a, b] = [showVariable(left), showVariable(right)];
   const harmless = harmlessVariable(name) ?? harmlessValue(left, right, sides);
   const severity = harmless === undefined ? variableSeverity(name, a, b) : 'info';
   const notes = [harmless, where, ...valueNotes(name, left, right, sides)];
   const note = notes.filter((text) => text != null).join('; ');
   return {
-    path,
-    chapters,
-    a,
-    b,
     severity,
     weight: weightOf(name, severity, a === null || b === null),
-    note: note === '' ? null : note,
+    note: note === '' ? undefined : note,
   };
 }
 
@@ -147,7 +163,7 @@ function weightOf(name: string, severity: Severity, isMissing: boolean): number 
 function harmlessValue(
   a: EnvValue | undefined,
   b: EnvValue | undefined,
-  sides: Sides,
+  sides: Pick<Sides, 'a' | 'b'>,
 ): string | undefined {
   if (typeof a !== 'string' || typeof b !== 'string') return undefined;
   const [left, right] = [withoutOwnName(a, sides.a), withoutOwnName(b, sides.b)];
@@ -159,6 +175,11 @@ function harmlessValue(
 
 /** Shorter names occur in ordinary words. */
 const minNameLength = 3;
+
+/** The value with the node's own names, and then its home directory, taken out. */
+export function withoutOwnPlaces(value: string, of: Comparable): string {
+  return withoutHome(withoutOwnName(value, of), of);
+}
 
 function withoutOwnName(value: string, { label, os }: Comparable): string {
   return [label, os?.hostname ?? '']
@@ -179,7 +200,7 @@ function valueNotes(
   name: string,
   a: EnvValue | undefined,
   b: EnvValue | undefined,
-  sides: Sides,
+  sides: Pick<Sides, 'a' | 'b'>,
 ): readonly string[] {
   if (a === undefined || b === undefined) return [];
   if (isRedacted(a) || isRedacted(b)) return ['a secret: its value is not shown'];
@@ -187,7 +208,7 @@ function valueNotes(
 }
 
 /** How two lists of directories differ: what only one has, else the order. */
-function describePaths(a: string, b: string, sides: Sides): string {
+function describePaths(a: string, b: string, sides: Pick<Sides, 'a' | 'b'>): string {
   const [left, right] = [a.split(':'), b.split(':')];
   const only = (these: readonly string[], those: readonly string[]): string =>
     [...new Set(these)].filter((entry) => !those.includes(entry)).join(', ');

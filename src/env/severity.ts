@@ -35,6 +35,15 @@ export function pythonVersionChange(a: string, b: string): VersionChange {
   return change === 'none' ? suffixChange(left, right) : change;
 }
 
+/** Equal for two spellings of one version, as `1.0` and `1.0.0`. What is no version stands for itself. */
+export function canonicalPythonVersion(version: string): string {
+  const parsed = parsePep440(version);
+  if (parsed === null) return version;
+  const { epoch, release, pre, post, dev, local } = parsed;
+  const last = release.findLastIndex((part) => part !== 0);
+  return JSON.stringify([epoch, release.slice(0, last + 1), pre, post, dev, local]);
+}
+
 type Parsed = NonNullable<ReturnType<typeof parsePep440>>;
 
 /** Alphas, betas, posts and local labels; trailing zeros of the release make no difference. */
