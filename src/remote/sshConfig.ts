@@ -154,7 +154,9 @@ async function readTarget(
   const { values, unsupported } = await readHostOptions(destination, files);
   const missing =
     sshPath === undefined ? [] : [`the program ${sshPath}, which was not found or cannot run`];
-  return targetOf(alias, values, [...missing, ...unsupported]);
+  const target = targetOf(alias, values, unsupported);
+  // Nothing that the system's ssh could help with.
+  return { ...target, unsupported: [...missing, ...target.unsupported] };
 }
 
 /** The program `ssh` is not there. */

@@ -68,7 +68,7 @@ async function runGoal(goal: Goal): Promise<GoalOutcome> {
     });
     return await Promise.race([run, tooLong]);
   } catch (error) {
-    if (error instanceof Error) console.error(error.stack);
+    console.error(error);
     return { ok: false, figure: `${describeError(error).split('\n')[0]} (SOAK_SEED=${seed})` };
   }
 }
