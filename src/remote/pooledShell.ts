@@ -84,6 +84,9 @@ interface Lane {
   used: number;
   /** Of `used`, those that last. */
   long: number;
+  /** By `performance.now()`: when the last channel was closed, and when the limit was last found or tried. */
+  closedAt: number;
+  limitTriedAt: number;
   /** Takes no new channels, and is closed after its last one. */
   isRetired: boolean;
   idle: NodeJS.Timeout | undefined;
@@ -104,6 +107,9 @@ interface Waiting {
 const anotherRetryMs = 5 * 60_000;
 const refusalDelayMs = 50;
 const maxRefusals = 5;
+const settleMs = 100;
+/** A limit that was learnt is doubted after this time. */
+const tryMoreMs = 60_000;
 
 export class PooledShell implements Shell {
   private readonly options: PooledShellOptions;
@@ -115,8 +121,6 @@ export class PooledShell implements Shell {
   /** A further connection that is being made. */
   private another: Promise<boolean> | undefined;
   private noAnotherUntil = 0;
-  /** As far as we know: what one connection's refusals taught us holds for the others. */
-  private sessionLimit: number;
   private isClosed = false;
 
   readonly onDidClose = this.closed.event;
@@ -124,7 +128,6 @@ export class PooledShell implements Shell {
   constructor(options: PooledShellOptions) {
     this.options = options;
     this.limits = { ...defaultLimits, ...options.limits };
-    this.sessionLimit = this.limits.maxChannels;
     this.addLane(options.connection);
   }
 
@@ -284,7 +287,7 @@ export class PooledShell implements Shell {
       const lane = await this.acquire(need, signal);
       try {
         const channel = await lane.connection.openChannel(request);
-        void channel.closed.then(() => this.release(lane, need));
+        void channel.closed.then(() => this.onChannelClosed(lane, need));
         if (signal?.aborted === true) channel.dispose();
         else return { channel, lane };
       } catch (error) {
@@ -292,11 +295,11 @@ export class PooledShell implements Shell {
           this.release(lane, need);
           throw error;
         }
-        lane.limit = Math.max(1, lane.used - 1);
-        this.sessionLimit = Math.min(this.sessionLimit, lane.limit);
+        const { used, closedAt } = lane;
         this.release(lane, need);
-        // A session that has just ended may count for a moment longer; a node without any stays without.
-        if (lane.used === 0 && ++refusals > maxRefusals) throw noSessions(this.options.node, error);
+        // To sshd a session that has just ended counts for a moment longer; a node without any stays without.
+        if (performance.now() - closedAt > settleMs) this.learn(lane, used - 1);
+        if (used === 1 && ++refusals > maxRefusals) throw noSessions(this.options.node, error);
         await delay(refusalDelayMs * 2 ** refusals, signal);
       }
       signal?.throwIfAborted();
@@ -351,9 +354,24 @@ export class PooledShell implements Shell {
       this.connectAnother();
       return undefined;
     }
-    const lane = open.find((candidate) => candidate.used < candidate.limit);
+    const lane = open.find(({ used, limit }) => used < limit) ?? this.tryMore(open);
     if (lane === undefined) return undefined;
     this.occupy(lane, need);
+    return lane;
+  }
+
+  private learn(lane: Lane, limit: number): void {
+    lane.limit = Math.max(1, limit);
+    lane.limitTriedAt = performance.now();
+  }
+
+  /** One more session is tried now and then, since a refusal may have had another reason than MaxSessions. */
+  private tryMore(open: readonly Lane[]): Lane | undefined {
+    const lane = open.find(
+      ({ limit, limitTriedAt }) =>
+        limit < this.limits.maxChannels && performance.now() - limitTriedAt > tryMoreMs,
+    );
+    if (lane !== undefined) this.learn(lane, lane.limit + 1);
     return lane;
   }
 
@@ -361,6 +379,11 @@ export class PooledShell implements Shell {
     lane.used++;
     if (need === 'long') lane.long++;
     clearTimeout(lane.idle);
+  }
+
+  private onChannelClosed(lane: Lane, need: Need): void {
+    lane.closedAt = performance.now();
+    this.release(lane, need);
   }
 
   private release(lane: Lane, need: Need): void {
@@ -380,9 +403,13 @@ export class PooledShell implements Shell {
   // --- connections ---------------------------------------------------------------------------------------
 
   private addLane(connection: Connection): Lane {
+    // What one connection has taught us holds for the others.
+    const wisest = this.lanes.at(-1);
     const lane: Lane = {
       connection,
-      limit: this.sessionLimit,
+      limit: wisest?.limit ?? this.limits.maxChannels,
+      closedAt: -Infinity,
+      limitTriedAt: wisest?.limitTriedAt ?? -Infinity,
       used: 0,
       long: 0,
       isRetired: false,
@@ -402,7 +429,7 @@ export class PooledShell implements Shell {
     this.occupy(lane, 'long');
     try {
       const channel = await lane.connection.openChannel({ command: bootstrapCommand });
-      void channel.closed.then(() => this.release(lane, 'long'));
+      void channel.closed.then(() => this.onChannelClosed(lane, 'long'));
       channel.stdin.write(encodeCommand(command).header);
       return channel;
     } catch {

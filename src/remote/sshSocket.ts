@@ -126,10 +126,18 @@ function startProxy(command: string): ChildProcess {
     : spawn('/bin/sh', ['-c', `exec ${command}`], options);
 }
 
+/**
+ * Its stdin is closed by now, which ends most of them. One that has closed its stdout may still be saying why, as
+ * `echo … >&2` of a shell is.
+ */
 function stop(child: ChildProcess): void {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill();
-  const force = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
-  force.unref();
-  child.once('exit', () => clearTimeout(force));
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  if (hasEnded()) return;
+  const timers = [
+    setTimeout(() => child.kill(), lastWordsMs),
+    setTimeout(() => child.kill('SIGKILL'), killAfterMs),
+  ];
+  child.once('exit', () => {
+    for (const timer of timers) clearTimeout(timer);
+  });
 }

@@ -113,6 +113,26 @@ for (const [code, tries] of [
   });
 }
 
+test('a limit that was learnt is doubted after a minute, one session more at a time', async (t) => {
+  const { shell, connections } = pool({ maxSessions: 2, maxLogins: 1 });
+  const many = (): Promise<unknown> =>
+    Promise.all(Array.from({ length: 12 }, () => shell.exec(echo)));
+  await many();
+  Object.assign(connections[0]!, { maxSessions: 10, peak: 0 });
+  await many();
+  assert.equal(connections[0]!.peak, 2);
+  let now = performance.now();
+  t.mock.method(performance, 'now', () => now);
+  const peaks: number[] = [];
+  for (let minute = 0; minute < 8; minute++) {
+    now += 61_000;
+    await many();
+    peaks.push(connections[0]!.peak);
+  }
+  assert.deepEqual(peaks, [3, 4, 5, 6, 7, 8, 8, 8]);
+  shell.dispose();
+});
+
 test('an aborted opening gives its place back, also when it fails', async () => {
   const connection = new FakeConnection();
   const abort = new AbortController();
