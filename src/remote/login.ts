@@ -236,6 +236,12 @@ export class LoginAttempts {
     }
   }
 
+  /** The key may have been offered just now, as one that only then turned out to be of no use. */
+  private noteFailed(title: string, reason: string): void {
+    if (this.tried.at(-1) === title) this.tried.pop();
+    this.tried.push(`${title} (${reason})`);
+  }
+
   private async agentKeys(): Promise<readonly LoginKey[]> {
     const { target, tools, whilePaused } = this.options;
     if (target.agentSocket === undefined) return [];
@@ -249,7 +255,7 @@ export class LoginAttempts {
           try {
             return await whilePaused(() => key.sign(data, hash));
           } catch (error) {
-            this.tried.push(`${key.title} (${reasonOf(error)})`);
+            this.noteFailed(key.title, reasonOf(error));
             throw error;
           }
         },
@@ -297,7 +303,7 @@ export class LoginAttempts {
     const { keyRing, prompts, tools, whilePaused, startedAt } = this.options;
     const key = await keyRing.unlock(file, tools, prompts, { whilePaused, startedAt });
     if (key !== undefined) return key;
-    this.tried.push(`key ${file.path} (locked)`);
+    this.noteFailed(`key ${file.path}`, 'locked');
     this.locked = true;
     this.wasDeclined ||= prompts.passphrase !== undefined;
     throw new UserError('node.keyLocked', 'locked');
