@@ -37,11 +37,23 @@ export function pythonVersionChange(a: string, b: string): VersionChange {
 
 /** Equal for two spellings of one version, as `1.0` and `1.0.0`. What is no version stands for itself. */
 export function canonicalPythonVersion(version: string): string {
+  // Nearly all are plain numbers: a fleet has a hundred thousand of them.
+  if (plainRelease.test(version)) return withoutTrailingZeros(version);
   const parsed = parsePep440(version);
   if (parsed === null) return version;
   const { epoch, release, pre, post, dev, local } = parsed;
-  const last = release.findLastIndex((part) => part !== 0);
-  return JSON.stringify([epoch, release.slice(0, last + 1), pre, post, dev, local]);
+  const plain = withoutTrailingZeros(release.join('.'));
+  const rest = [pre, post, dev, local];
+  const isPlain = epoch === 0 && rest.every((part) => part == null);
+  return isPlain ? plain : JSON.stringify([epoch, plain, ...rest]);
+}
+
+const plainRelease = /^(0|[1-9]\d*)(\.(0|[1-9]\d*))*$/;
+
+function withoutTrailingZeros(release: string): string {
+  let end = release.length;
+  while (release.endsWith('.0', end)) end -= 2;
+  return release.slice(0, end);
 }
 
 type Parsed = NonNullable<ReturnType<typeof parsePep440>>;

@@ -6,6 +6,7 @@ import { build } from '../tools/build.mjs';
 import { inProject } from '../tools/project.mjs';
 import { benchColdConnect, benchFanOut, benchWarmExec } from './connections.ts';
 import { benchLogSearch } from './logSearch.ts';
+import { benchMatrix } from './matrix.ts';
 import { formatReport, type BenchReport } from './measure.ts';
 
 const benches: Readonly<
@@ -15,6 +16,7 @@ const benches: Readonly<
   connect: benchColdConnect,
   exec: benchWarmExec,
   fanOut: benchFanOut,
+  matrix: benchMatrix,
 };
 
 const head = `# Measured against peers

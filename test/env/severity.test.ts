@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
+  canonicalPythonVersion,
   compareSeverity,
   harmlessVariable,
   interpreterSeverity,
@@ -69,4 +70,19 @@ test('variables by what reads them', () => {
 test('severities sort worst first', () => {
   const shuffled: Severity[] = ['low', 'info', 'high', 'medium'];
   assert.deepEqual(shuffled.sort(compareSeverity), ['high', 'medium', 'low', 'info']);
+});
+
+test('spellings of one Python version have one canonical form, other versions have others', () => {
+  const alike = [
+    ['1.0', '1', '1.0.0', 'v1.0', '1.00'],
+    ['1.10', '1.10.0'],
+    ['0', '0.0'],
+    ['1.0rc1', '1.0.0-rc.1', '1.0c1'],
+    ['1!1.0', '1!1'],
+    ['1.0+Local.1', '1.0+local-1'],
+  ];
+  const forms = alike.map((versions) => new Set(versions.map(canonicalPythonVersion)));
+  for (const [at, form] of forms.entries()) assert.equal(form.size, 1, alike[at]?.join(' '));
+  assert.equal(new Set(forms.flatMap((form) => [...form])).size, alike.length);
+  assert.equal(canonicalPythonVersion('not a version'), 'not a version');
 });
