@@ -35,7 +35,8 @@ interface OpenEntry {
 
 /** Takes a file's lines in order and gives each entry when the line after it shows that it is whole. */
 export class Assembler {
-  private readonly origin: LineOrigin;
+  /** May be another one from now on, when the zone or the clock were looked at again. */
+  origin: LineOrigin;
   private open: OpenEntry | undefined;
 
   constructor(origin: LineOrigin) {

@@ -2,15 +2,13 @@
 
 import { UserError } from '../base/errors.ts';
 import type { UtcOffsetMinutes } from '../base/time.ts';
+import type { FileMark } from './followMark.ts';
 
 export type FollowFrame =
-  | { readonly kind: 'zone'; readonly offset: UtcOffsetMinutes }
-  | {
-      readonly kind: 'open';
-      readonly generation: number;
-      readonly path: string;
-      readonly offset: number;
-    }
+  /** `since`: the node's time when it began, as it is to be told when it goes on later. */
+  | { readonly kind: 'zone'; readonly offset: UtcOffsetMinutes; readonly since: number }
+  | { readonly kind: 'open'; readonly mark: FileMark }
+  | { readonly kind: 'known'; readonly mark: FileMark; readonly isCopy: boolean }
   | {
       readonly kind: 'data';
       readonly generation: number;
@@ -19,6 +17,17 @@ export type FollowFrame =
     }
   | { readonly kind: 'cut'; readonly generation: number; readonly isWhole: boolean }
   | { readonly kind: 'close'; readonly generation: number }
+  | { readonly kind: 'forget'; readonly generation: number }
+  | {
+      readonly kind: 'gap';
+      readonly generation: number;
+      readonly path: string;
+      readonly reason: string;
+      /** The file that holds what is missing here, and how many bytes: where that is known. */
+      readonly at: string | undefined;
+      readonly bytes: number | undefined;
+    }
+  | { readonly kind: 'resumed' }
   | { readonly kind: 'warn'; readonly warning: string; readonly path: string }
   | { readonly kind: 'ready' }
   | { readonly kind: 'beat' };
@@ -68,24 +77,33 @@ function toFrame(
   header: Readonly<Record<string, unknown>>,
   bytes: Buffer,
 ): FollowFrame | undefined {
-  const generation = (): number => count(header['g'], Number.MAX_SAFE_INTEGER);
-  const offset = (): number => count(header['o'], Number.MAX_SAFE_INTEGER);
+  const generation = (): number => count(header['g']);
   switch (header['f']) {
     case 'zone':
-      return { kind: 'zone', offset: zoneOffset(header['offset']) };
+      return { kind: 'zone', offset: zoneOffset(header['offset']), since: time(header['since']) };
     case 'open':
-      return {
-        kind: 'open',
-        generation: generation(),
-        path: text(header['path']),
-        offset: offset(),
-      };
+      return { kind: 'open', mark: toMark(header) };
+    case 'known':
+      return { kind: 'known', mark: toMark(header), isCopy: header['copy'] === true };
     case 'data':
-      return { kind: 'data', generation: generation(), offset: offset(), bytes };
+      return { kind: 'data', generation: generation(), offset: count(header['o']), bytes };
     case 'cut':
       return { kind: 'cut', generation: generation(), isWhole: header['whole'] === true };
     case 'close':
       return { kind: 'close', generation: generation() };
+    case 'forget':
+      return { kind: 'forget', generation: generation() };
+    case 'gap':
+      return {
+        kind: 'gap',
+        generation: generation(),
+        path: text(header['path']),
+        reason: text(header['reason']),
+        at: header['at'] === undefined ? undefined : text(header['at']),
+        bytes: header['bytes'] === undefined ? undefined : count(header['bytes']),
+      };
+    case 'resumed':
+      return { kind: 'resumed' };
     case 'warn':
       return { kind: 'warn', warning: text(header['kind']), path: text(header['path']) };
     case 'ready':
@@ -97,7 +115,23 @@ function toFrame(
   }
 }
 
-function count(value: unknown, most: number): number {
+function toMark(header: Readonly<Record<string, unknown>>): FileMark {
+  return {
+    generation: count(header['g']),
+    path: text(header['path']),
+    id: text(header['id']),
+    offset: count(header['o']),
+    head: Buffer.from(text(header['head']), 'base64'),
+    tail: Buffer.from(text(header['tail']), 'base64'),
+  };
+}
+
+function time(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw badFollow();
+  return value;
+}
+
+function count(value: unknown, most: number = Number.MAX_SAFE_INTEGER): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > most) {
     throw badFollow();
   }

@@ -35,6 +35,28 @@ export function fileWarning(kind: string, path: string, node: string): string | 
   return Object.hasOwn(texts, kind) ? texts[kind]!(toDisplay(path), node) : undefined;
 }
 
+const gapTexts: Readonly<Record<string, (path: string, at: string, bytes: string) => string>> = {
+  gone: (path) =>
+    `${path} was deleted or moved away while the connection was lost: its last lines may be missing.`,
+  replaced: (path) =>
+    `${path} was truncated or replaced while the connection was lost: lines before that may be missing.`,
+  compressed: (path, at, bytes) =>
+    `${path} was compressed while the connection was lost: its last ${bytes} are in ${at} only. ` +
+    'Search to see them.',
+};
+
+/** Why what was unread of a file is missing after the connection was lost: a sentence that is safe to show. */
+export function gapText(gap: {
+  readonly reason: string;
+  readonly path: string;
+  readonly at: string | undefined;
+  readonly bytes: number | undefined;
+}): string {
+  const reason = Object.hasOwn(gapTexts, gap.reason) ? gap.reason : 'gone';
+  const bytes = gap.bytes === undefined ? 'lines' : `${gap.bytes.toLocaleString('en')} bytes`;
+  return gapTexts[reason]!(toDisplay(gap.path), toDisplay(gap.at ?? ''), bytes);
+}
+
 /** What can be told of an error; a bug keeps its message and gets a code of its own. */
 export function toFailure(error: unknown): NodeFailure {
   return error instanceof UserError

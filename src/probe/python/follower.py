@@ -6,31 +6,48 @@ Ends when stdin ends, which is what a closed or lost channel looks like. Reads o
 standard library only.
 
 Answers with frames: a JSON line, for "data" followed by that many raw bytes.
-    {"f": "zone", "offset": 60}                      the node's zone in minutes ahead of UTC
-    {"f": "open", "g": 1, "path": "...", "o": 123}   a generation of a file is followed from byte 123
-    {"f": "data", "g": 1, "o": 123, "n": 17}         its next 17 bytes
+    {"f": "zone", "offset": 60, "since": 1763792274.5}   the node's zone in minutes ahead of UTC, and its time
+    {"f": "open", "g": 1, MARK}                      a generation of a file is followed from byte "o"
+    {"f": "known", "g": 2, MARK, "copy": false}      this one needs no reading: it is old, or a copy of another
+    {"f": "data", "g": 1, "o": 123, "n": 17}         the next 17 bytes of a generation
     {"f": "cut", "g": 1, "o": 140, "whole": true}    it was truncated; whole: a copy held all that was unread
     {"f": "close", "g": 1}                           nothing more will come of it
+    {"f": "forget", "g": 2}                          nor is it needed to go on later
     {"f": "warn", "kind": "unreadable", "path": "..."}
     {"f": "ready"}                                   what is written from now on will come
     {"f": "beat"}                                    every five seconds
+MARK is what content that was read is known by: "path": "...", "id": "device:inode", "o": 123 (how far),
+"head" and "tail": its first bytes and the last ones before "o", in base64.
+
+To go on where an earlier follow was cut off, it is given that one's "since" and, as "resume", what its
+frames told: [{"g": 1, MARK, "open": true, "copy": false}], where "o", "head" and "tail" are of what arrived.
+Generations keep their numbers. It then also answers with
+    {"f": "gap", "g": 1, "path": "...", "reason": "gone", "at": "...", "bytes": 12}
+                                                     what was unread of an open one is not there any more;
+                                                     "compressed": it is in the file "at", so many bytes of it
+    {"f": "resumed"}                                 all gaps were told; the open ones go on
 
 How nothing gets lost. A name says nothing about a log file, as rotation renames it; nor does its inode,
 as the file system gives a freed inode to the next file at once. So each generation of a file is held
 open, and known by its inode, its first bytes and the last bytes read. A rename leaves the open file as
 it was. A file that is shorter than what was read, or differs before that point, was truncated. What was
-rotated twice between two looks is found in the folder under its rotated name.
+rotated twice between two looks is found in the folder under its rotated name. Going on later is no
+different: with what is known of each generation restored, it is one long time between two looks.
 """
 
+import base64
 import collections
 import errno
 import glob
+import importlib
+import itertools
 import json
 import os
 import re
 import resource
 import select
 import stat
+import struct
 import sys
 import time
 
@@ -50,13 +67,18 @@ LAST_LINE_BYTES = 1 << 20
 
 # app.log → app.log.1, app.log-20261122, app.log.old; app.2026-11-22_06-17-54.log
 ROTATED_SUFFIX = re.compile(r"^[-._](?:[0-9][0-9._:TZ-]*|old|bak|prev|save)$")
+# What rotation adds when it compresses, and the module that reads it.
+COMPRESSED = {".gz": "gzip", ".xz": "lzma", ".bz2": "bz2"}
 
 
 def main():
-    config = json.loads(read_line())
+    config = json.loads(read_line().decode("utf-8"))
     offset = time.localtime().tm_gmtoff // 60
-    send({"f": "zone", "offset": offset})
-    follower = Follower(config["globs"], config.get("maxFiles", 1000))
+    since = config.get("since", file_system_time())
+    send({"f": "zone", "offset": offset, "since": since})
+    follower = Follower(config["globs"], config.get("maxFiles", 1000), since)
+    if "resume" in config:
+        follower.resume(config["resume"])
     idle_poll = config.get("pollMs", 100) / 1000
     follower.poll()
     send({"f": "ready"})
@@ -79,17 +101,33 @@ AsRead = collections.namedtuple("AsRead", "offset head tail")
 class Generation:
     """One file as it was found under a path: what it is known by, and how far it was read."""
 
-    def __init__(self, number, path, key, fd, offset, is_copy=False):
+    def __init__(self, number, path, key, fd, read, is_copy=False):
         self.number = number
         self.path = path
         self.key = key
         self.fd = fd
-        self.offset = offset
-        self.head = os.pread(fd, min(FINGERPRINT_BYTES, offset), 0)
-        self.tail = read_before(fd, offset)
+        self.offset, self.head, self.tail = read
         self.seen = None
         self.grew_at = time.monotonic()
         self.is_copy = is_copy
+
+    def mark(self):
+        return {
+            "g": self.number,
+            "path": self.path,
+            "id": "%d:%d" % self.key,
+            "o": self.offset,
+            "head": base64.b64encode(self.head).decode("ascii"),
+            "tail": base64.b64encode(self.tail).decode("ascii"),
+        }
+
+    @classmethod
+    def of_mark(cls, mark):
+        """As an earlier follow knew it; not open."""
+        device, inode = mark["id"].split(":")
+        head, tail = (base64.b64decode(mark[name]) for name in ("head", "tail"))
+        read = AsRead(mark["o"], head, tail)
+        return cls(mark["g"], mark["path"], (int(device), int(inode)), None, read, mark["copy"])
 
     def is_same_file(self, fd, size):
         """What was read of this generation, and possibly more, is in the file."""
@@ -107,7 +145,10 @@ class Generation:
             return False
         if size >= self.offset:
             return self.is_same_file(fd, size)
-        return self.fd is not None and read_before(fd, size) == read_before(self.fd, size)
+        # Lines of a fixed length end alike: the first bytes have to be the same, too.
+        if self.fd is None or not self.may_become_copy(fd, size):
+            return False
+        return read_before(fd, size) == read_before(self.fd, size)
 
     def may_become_copy(self, fd, size):
         """It begins like this one: a copy that is being made just now looks like that."""
@@ -132,7 +173,7 @@ class Generation:
 
 
 class Follower:
-    def __init__(self, globs, max_files):
+    def __init__(self, globs, max_files, since):
         self.globs = [os.path.expanduser(pattern) for pattern in globs]
         self.max_files = min(max_files, raise_file_limit() - 32)
         self.generations = {}  # (device, inode) → Generation, open or remembered
@@ -144,7 +185,95 @@ class Follower:
         self.next_look = 0
         self.warned = set()
         self.grew_at = 0
-        self.started_at = file_system_time()
+        self.started_at = since
+        self.awaited = []  # were open when an earlier follow was cut off, and are not found again yet
+
+    # --- going on where an earlier follow was cut off ------------------------------------------------
+
+    def resume(self, marks):
+        self.is_first_look = False
+        for mark in sorted(marks, key=lambda one: one["g"]):
+            generation = Generation.of_mark(mark)
+            self.generations[generation.key] = generation
+            self.count = max(self.count, generation.number)
+            if mark["open"]:
+                self.awaited.append(generation)
+        self.find_awaited()
+        send({"f": "resumed"})
+
+    def find_awaited(self):
+        self.awaited = [one for one in self.awaited if not self.go_on(one)]
+
+    def go_on(self, generation):
+        """Follows it from where it was cut off, or tells why not. False while that cannot be decided."""
+        replaced_by = None
+        for path in itertools.chain([generation.path], newest_rotated(generation.path)):
+            try:
+                fd = open_file(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if is_at(path, generation.key):
+                    # Still there: it goes on once it may be read.
+                    self.warn(reason_of(error), path)
+                    return False
+                continue
+            status = os.fstat(fd)
+            key = (status.st_dev, status.st_ino)
+            if not stat.S_ISREG(status.st_mode):
+                os.close(fd)
+            elif key == generation.key and replaced_by is None:
+                if generation.is_same_file(fd, status.st_size):
+                    self.attach(generation, fd, key)
+                    return True
+                # Truncated, or deleted and its inode given to another file: a copy may hold the rest.
+                replaced_by = fd
+            elif self.is_rest_of(generation, path, fd, status):
+                if replaced_by is None:
+                    self.attach(generation, fd, key)
+                else:
+                    # It is read as at any truncation: the copy to its end, then the file from its start.
+                    os.close(fd)
+                    self.attach(generation, replaced_by, generation.key)
+                return True
+            else:
+                os.close(fd)
+        self.tell_gap(generation, replaced_by)
+        return True
+
+    def is_rest_of(self, generation, path, fd, status):
+        """Another file holds what was read of this one, and possibly more: a copy, or moved between disks."""
+        if not generation.is_same_file(fd, status.st_size):
+            return False
+        if generation.offset < FINGERPRINT_BYTES:
+            # Too little to tell, but for the same file on a disk that has another number now.
+            is_same_inode = generation.offset > 0 and status.st_ino == generation.key[1]
+            return is_same_inode and path == generation.path
+        return not self.is_followed_by_itself((status.st_dev, status.st_ino), fd, status)
+
+    def attach(self, generation, fd, key):
+        self.take_out(generation)
+        generation.key = key
+        generation.fd = fd
+        self.put(generation)
+        self.announce(generation)
+
+    def take_out(self, generation):
+        if self.generations.get(generation.key) is generation:
+            del self.generations[generation.key]
+
+    def tell_gap(self, generation, replaced_by):
+        gap = {"f": "gap", "g": generation.number, "path": generation.path, "reason": "gone"}
+        if replaced_by is not None:
+            gap["reason"] = "replaced"
+        else:
+            gap.update(find_compressed(generation) or {})
+        send(gap)
+        if replaced_by is None:
+            self.take_out(generation)
+        else:
+            generation.start_over()
+            self.attach(generation, replaced_by, generation.key)
 
     def poll(self):
         # Reading first: a truncation is then noticed before the copy of the file is judged.
@@ -159,6 +288,7 @@ class Follower:
     # --- finding files ------------------------------------------------------------------------------
 
     def look_around(self):
+        self.find_awaited()
         paths = {}  # an ordered set
         for pattern in self.globs:
             found = sorted(glob.iglob(pattern))
@@ -197,11 +327,11 @@ class Follower:
             if known.fd is not None or known.seen == (status.st_size, status.st_mtime_ns):
                 return key
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            fd = open_file(path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            self.warn("tooMany" if error.errno in (errno.EMFILE, errno.ENFILE) else "unreadable", path)
+            self.warn(reason_of(error), path)
             return None
         if not is_followed and not self.is_first_look:
             # If it is a copy of a file that is about to be cut, that file still holds all of it: read now,
@@ -268,19 +398,26 @@ class Follower:
             self.warn("tooMany", path)
             return False
         self.count += 1
-        generation = Generation(self.count, path, key, fd, offset)
-        self.generations[key] = generation
+        generation = Generation(self.count, path, key, fd, as_read(fd, offset))
+        self.put(generation)
         self.announce(generation)
         return True
 
     def remember(self, path, key, fd, size, status, is_copy=False):
         """Knows a file that needs no reading, so that it is not taken for a new one later."""
         self.count += 1
-        generation = Generation(self.count, path, key, fd, size, is_copy)
-        generation.fd = None
+        generation = Generation(self.count, path, key, None, as_read(fd, size), is_copy)
         generation.seen = (size, status.st_mtime_ns)
-        self.generations[key] = generation
+        self.put(generation)
+        send(dict(generation.mark(), f="known", copy=is_copy))
         return False
+
+    def put(self, generation):
+        """Whatever had the same inode before is no more."""
+        before = self.generations.get(generation.key)
+        if before is not None and before is not generation:
+            send({"f": "forget", "g": before.number})
+        self.generations[generation.key] = generation
 
     def forget_vanished(self):
         """Remembered files that have no name any more would only gather."""
@@ -289,6 +426,7 @@ class Follower:
         for key, one in list(self.generations.items()):
             if one.fd is None and not os.path.exists(one.path):
                 del self.generations[key]
+                send({"f": "forget", "g": one.number})
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -342,9 +480,9 @@ class Follower:
 
     def drain_copy(self, generation):
         """`copytruncate` copies the file first: what was not read before it was cut is in the copy."""
-        for path in sorted(rotated_names([generation.path]), key=modified_at, reverse=True):
+        for path in newest_rotated(generation.path):
             try:
-                fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+                fd = open_file(path)
             except OSError:
                 continue
             try:
@@ -369,14 +507,7 @@ class Follower:
         return known.fd is not None or known.is_same_file(fd, status.st_size)
 
     def announce(self, generation):
-        send(
-            {
-                "f": "open",
-                "g": generation.number,
-                "path": generation.path,
-                "o": generation.offset,
-            }
-        )
+        send(dict(generation.mark(), f="open"))
 
     def drop(self, generation):
         generation.close()
@@ -393,8 +524,60 @@ class Follower:
 # --- files ------------------------------------------------------------------------------------------
 
 
-def rotated_names(paths):
-    """Files beside these that rotation may have made of them."""
+def open_file(path):
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def reason_of(error):
+    """Why a file could not be opened, as a kind of warning."""
+    return "tooMany" if error.errno in (errno.EMFILE, errno.ENFILE) else "unreadable"
+
+
+def is_at(path, key):
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == key
+
+
+def newest_rotated(path):
+    """Looked for when the first of them is asked for."""
+    yield from sorted(rotated_names([path]), key=modified_at, reverse=True)
+
+
+def find_compressed(generation):
+    """The compressed file that a generation became, and how many bytes of it are unread where that is known."""
+    if not generation.head:
+        return None
+    for path in sorted(rotated_names([generation.path], COMPRESSED), key=modified_at, reverse=True):
+        extension = os.path.splitext(path)[1]
+        try:
+            module = importlib.import_module(COMPRESSED[extension])
+            with module.open(path) as content:
+                if content.read(len(generation.head)) != generation.head:
+                    continue
+            found = {"reason": "compressed", "at": path}
+            size = uncompressed_size(path) if extension == ".gz" else None
+            if size is not None and size >= generation.offset:
+                found["bytes"] = size - generation.offset
+            return found
+        except Exception:
+            # Damaged, unreadable, or this Python lacks the module: then it is simply gone.
+            continue
+    return None
+
+
+def uncompressed_size(path):
+    """As the last bytes of a .gz say; None where it may be larger than they can say."""
+    with open(path, "rb") as content:
+        size = content.seek(-4, os.SEEK_END) + 4
+        # Deflate makes 1,032 bytes of one at most.
+        return struct.unpack("<I", content.read(4))[0] if size * 1032 < 1 << 32 else None
+
+
+def rotated_names(paths, extensions=("",)):
+    """Files beside these that rotation may have made of them, with one of these endings added."""
     by_folder = {}
     for path in paths:
         by_folder.setdefault(os.path.dirname(path) or ".", []).append(os.path.basename(path))
@@ -406,8 +589,10 @@ def rotated_names(paths):
         for base in bases:
             stem, extension = os.path.splitext(base)
             for name in names:
-                if is_rotated(name, base, stem, extension):
-                    yield os.path.join(folder, name)
+                for added in extensions:
+                    plain = name[: len(name) - len(added)]
+                    if name.endswith(added) and is_rotated(plain, base, stem, extension):
+                        yield os.path.join(folder, name)
 
 
 def is_rotated(name, base, stem, extension):
@@ -416,6 +601,10 @@ def is_rotated(name, base, stem, extension):
     if extension and name.startswith(stem) and name.endswith(extension):
         return ROTATED_SUFFIX.match(name[len(stem) : -len(extension)]) is not None
     return False
+
+
+def as_read(fd, offset):
+    return AsRead(offset, os.pread(fd, min(FINGERPRINT_BYTES, offset), 0), read_before(fd, offset))
 
 
 def begins_with(fd, size, read):
@@ -485,13 +674,14 @@ def send(header, payload=b""):
 
 
 def read_line():
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(0, 1)
-        if not byte:
+    """What comes behind it has no meaning."""
+    parts = []
+    while not parts or b"\n" not in parts[-1]:
+        part = os.read(0, READ_BYTES)
+        if not part:
             sys.exit(0)
-        line += byte
-    return line
+        parts.append(part)
+    return b"".join(parts).split(b"\n", 1)[0]
 
 
 def stdin_ends_within(seconds):
