@@ -175,20 +175,20 @@ async function writeItems(
   context: CliContext,
 ): Promise<void> {
   for (const item of items) {
-    if (item.kind === 'gap') say(context, `${item.node}: ${item.reason}`);
+    if (item.kind !== 'entry') say(context, `${item.node}: ${item.reason}`);
     else if (matches(item.entry, query)) await write(item.entry);
   }
 }
 
 /** Each warning and each failure once. */
 function tellNode(
-  { node, state, failure, warnings }: LiveNode,
+  { node, failure, warnings }: LiveNode,
   told: Set<string>,
   context: CliContext,
 ): void {
   const sentences = [
     ...warnings,
-    ...(state === 'failed' && failure !== undefined ? [`${node}: ${describe(failure)}`] : []),
+    ...(failure === undefined ? [] : [`${node}: ${describe(failure)}`]),
   ];
   for (const sentence of sentences) {
     if (told.has(sentence)) continue;

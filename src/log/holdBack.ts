@@ -10,19 +10,22 @@ export interface LiveEntry extends LogEntry {
   readonly isLate: boolean;
 }
 
-interface HeldEntry {
-  readonly entry: LogEntry;
+interface HeldItem<Mark> {
+  readonly item: LogEntry | Mark;
   readonly sortTime: EpochMs;
   readonly arrivedAt: EpochMs;
 }
 
-export class HoldBack {
+/** `Mark` is what can stand between a node's entries without being one. */
+export class HoldBack<Mark extends { readonly kind: string } = never> {
   private readonly holdMs: number;
   /** In order of time; equal times in order of arrival. */
-  private held: HeldEntry[] = [];
+  private held: HeldItem<Mark>[] = [];
   private lastGiven: EpochMs = -Infinity;
   /** By file: the time of its last entry, as a file's entries keep their order. */
   private readonly lastOfFile = new Map<string, EpochMs>();
+  /** By node: the time of its last mark, which none of its entries pass. */
+  private readonly lastMark = new Map<string, EpochMs>();
 
   constructor(holdMs: number) {
     this.holdMs = holdMs;
@@ -35,32 +38,50 @@ export class HoldBack {
   /** `now` is our clock. An entry without a time counts as happening when it arrives. */
   add(entry: LogEntry, now: EpochMs): void {
     const file = `${entry.node}\0${entry.source}`;
-    const before = this.lastOfFile.get(file) ?? -Infinity;
+    const before = Math.max(
+      this.lastOfFile.get(file) ?? -Infinity,
+      this.lastMark.get(entry.node) ?? -Infinity,
+    );
     // Nothing happens after it was read: a wrong time in the future must not hold up the others.
     const sortTime = Math.max(before, Math.min(entry.time ?? now, now));
     this.lastOfFile.set(file, sortTime);
-    let at = this.held.length;
-    while (at > 0 && this.held[at - 1]!.sortTime > sortTime) at--;
-    this.held.splice(at, 0, { entry, sortTime, arrivedAt: now });
+    this.insert({ item: entry, sortTime, arrivedAt: now });
+  }
+
+  /** Stands behind all entries of the node that were added before it, and before all that are added later. */
+  mark(node: string, mark: Mark, now: EpochMs): void {
+    const times = [...this.lastOfFile]
+      .filter(([file]) => file.startsWith(`${node}\0`))
+      .map(([, time]) => time);
+    const sortTime = times.length === 0 ? now : Math.max(...times);
+    this.lastMark.set(node, sortTime);
+    this.insert({ item: mark, sortTime, arrivedAt: now });
   }
 
   /** What was held long enough, and all that happened before it, in order. */
-  release(now: EpochMs): readonly LiveEntry[] {
+  release(now: EpochMs): readonly (LiveEntry | Mark)[] {
     const due = this.held.findLastIndex(({ arrivedAt }) => arrivedAt <= now - this.holdMs);
-    return this.held.splice(0, due + 1).map(({ entry, sortTime }) => {
+    return this.held.splice(0, due + 1).map(({ item, sortTime }) => {
       const isLate = sortTime < this.lastGiven;
       if (!isLate) this.lastGiven = sortTime;
-      return { ...entry, isLate };
+      return 'kind' in item ? item : { ...item, isLate };
     });
   }
 
   /** Everything, without waiting. */
-  flush(): readonly LiveEntry[] {
+  flush(): readonly (LiveEntry | Mark)[] {
     return this.release(Infinity);
+  }
+
+  private insert(held: HeldItem<Mark>): void {
+    let at = this.held.length;
+    while (at > 0 && this.held[at - 1]!.sortTime > held.sortTime) at--;
+    this.held.splice(at, 0, held);
   }
 
   /** The files of this node are not followed any more. */
   forget(node: string): void {
+    this.lastMark.delete(node);
     for (const file of this.lastOfFile.keys()) {
       if (file.startsWith(`${node}\0`)) this.lastOfFile.delete(file);
     }

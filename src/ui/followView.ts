@@ -160,7 +160,7 @@ export class FollowView implements vscode.WebviewViewProvider, vscode.Disposable
 
   /** As the document of a search shows it. */
   private async textOf(item: LiveItem): Promise<string> {
-    if (item.kind === 'gap') return toDisplayLines(item.reason);
+    if (item.kind !== 'entry') return toDisplayLines(item.reason);
     // pino-pretty is loaded when the first entry is looked at, not with the extension.
     const { entryRenderer } = await import('../log/render.ts');
     const lines = entryRenderer({ colorize: false, times: this.times.display })(

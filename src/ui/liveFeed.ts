@@ -47,7 +47,7 @@ export class LiveFeed {
       this.characters += characters;
       received++;
       if (item.kind === 'gap') gaps++;
-      else if (item.entry.isLate) late++;
+      if (item.kind === 'entry' && item.entry.isLate) late++;
     }
     this.counts = { received, late, gaps };
     this.dropOldest();
@@ -99,10 +99,10 @@ export class LiveFeed {
 }
 
 function toRow(id: number, item: LiveItem): LogRow {
-  if (item.kind === 'gap') {
+  if (item.kind !== 'entry') {
     return {
       id,
-      kind: 'gap',
+      kind: item.kind,
       time: item.time,
       zone: null,
       node: toDisplay(item.node, 60),

@@ -155,19 +155,23 @@ export class LogsPage {
   }
 
   private nodeItem({ node, state, note }: NodeRow): HTMLElement {
-    const isOn = state === 'starting' || state === 'following';
-    const verb = isOn ? 'Stop' : 'Start';
-    const button = h('button', {
-      type: 'button',
-      textContent: isOn ? '■' : '▶',
-      title: `${verb} following ${node}`,
-      ariaLabel: `${verb} following ${node}`,
-    });
-    button.addEventListener('click', () => this.send({ type: isOn ? 'stop' : 'start', node }));
+    const isOn = state === 'starting' || state === 'following' || state === 'waiting';
+    const main = isOn
+      ? this.nodeButton('■', `Stop following ${node}`, { type: 'stop', node })
+      : this.nodeButton('▶', `Start following ${node}`, { type: 'start', node });
     const word = h('span', { className: 'state', textContent: state === 'off' ? '' : state });
-    const item = h('li', { className: `nodeItem ${state}`, title: note }, button, node, word);
+    const item = h('li', { className: `nodeItem ${state}`, title: note }, main, node, word);
+    if (state === 'waiting') {
+      item.append(this.nodeButton('↻', `Connect to ${node} now`, { type: 'start', node }));
+    }
     if (note !== '') item.append(h('span', { className: 'note', textContent: note }));
     return item;
+  }
+
+  private nodeButton(text: string, title: string, message: FromLogs): HTMLElement {
+    const button = h('button', { type: 'button', textContent: text, title, ariaLabel: title });
+    button.addEventListener('click', () => this.send(message));
+    return button;
   }
 
   // --- rows -------------------------------------------------------------------------------------------

@@ -5,11 +5,12 @@ import { isTimeDisplay, type TimeDisplay } from '../../base/time.ts';
 /** As `Level` of src/log, or '' for an entry without one. */
 export type RowLevel = '' | 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
-/** An entry, or a gap where lines may be missing. All texts are safe to show. */
+/** An entry, or a mark between entries. All texts are safe to show. */
 export interface LogRow {
   /** Counts up by one from the first row of a session. */
   readonly id: number;
-  readonly kind: 'entry' | 'gap';
+  /** `gap`: lines may be missing here. `resumed`: the connection was lost here, and came back. */
+  readonly kind: 'entry' | 'gap' | 'resumed';
   /** Corrected, in epoch milliseconds; null when the entry carries no time. */
   readonly time: number | null;
   /** Minutes that the node's own zone is ahead of UTC; null where it is not known. */
@@ -19,7 +20,7 @@ export interface LogRow {
   readonly writer: string;
   readonly level: RowLevel;
   readonly contextId: string;
-  /** The first line; the reason for a gap. */
+  /** The first line; what a mark says. */
   readonly message: string;
   /** Further lines that the entry has. */
   readonly moreLines: number;
@@ -29,8 +30,8 @@ export interface LogRow {
 
 export interface NodeRow {
   readonly node: string;
-  readonly state: 'off' | 'starting' | 'following' | 'stopped' | 'failed';
-  /** Why it failed, or what is not followed; '' when there is nothing to say. */
+  readonly state: 'off' | 'starting' | 'following' | 'waiting' | 'stopped' | 'failed';
+  /** Why it failed or waits, or what is not followed; '' when there is nothing to say. */
   readonly note: string;
 }
 
@@ -74,10 +75,12 @@ const rowLevels: ReadonlySet<unknown> = new Set<RowLevel>([
   'error',
   'fatal',
 ]);
+const rowKinds: ReadonlySet<unknown> = new Set<LogRow['kind']>(['entry', 'gap', 'resumed']);
 const nodeStates: ReadonlySet<unknown> = new Set<NodeRow['state']>([
   'off',
   'starting',
   'following',
+  'waiting',
   'stopped',
   'failed',
 ]);
@@ -133,7 +136,7 @@ function isLogRow(value: unknown): value is LogRow {
   return (
     isRecord(value) &&
     isCount(value['id']) &&
-    (value['kind'] === 'entry' || value['kind'] === 'gap') &&
+    rowKinds.has(value['kind']) &&
     isNumberOrNull(value['time']) &&
     isNumberOrNull(value['zone']) &&
     rowLevels.has(value['level']) &&

@@ -86,10 +86,10 @@ export class RowStore {
   }
 }
 
-/** A gap passes whatever is filtered but for its node: that lines are missing concerns every filter. */
+/** A mark passes whatever is filtered but for its node: that lines are missing concerns every filter. */
 function passes(row: LogRow, { text, level, node }: RowFilter): boolean {
   if (node !== '' && row.node !== node) return false;
-  if (row.kind === 'gap') return true;
+  if (row.kind !== 'entry') return true;
   if (severity[row.level] < severity[level]) return false;
   if (text === '') return true;
   const wanted = text.toLowerCase();

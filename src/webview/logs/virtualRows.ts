@@ -8,6 +8,12 @@ import { rowTime, utcTimes, type RowTimes } from './rowTime.ts';
 /** Rows made beyond the edges, so that a short scroll shows no emptiness. */
 const overscan = 10;
 
+/** What a mark has in place of a level. */
+const kindWords: Readonly<Partial<Record<LogRow['kind'], string>>> = {
+  gap: 'GAP',
+  resumed: 'BACK',
+};
+
 export interface RowHandlers {
   select(row: LogRow): void;
   searchContext(row: LogRow): void;
@@ -135,7 +141,7 @@ export class VirtualRows {
       },
       cell('time', time.text, time.title),
       cell('node', row.node),
-      cell('level', row.kind === 'gap' ? 'GAP' : row.level.toUpperCase()),
+      cell('level', kindWords[row.kind] ?? row.level.toUpperCase()),
       messageCell(row),
     );
     element.style.top = `${index * this.rowHeight}px`;
