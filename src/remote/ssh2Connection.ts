@@ -432,7 +432,17 @@ async function openLink(
 ): Promise<Link> {
   const where = target === context.target ? context.node : `${context.node} (jump ${target.alias})`;
   const canAsk = context.prompts.hostKey !== undefined;
-  const trust = await HostKeyTrust.load(target, { accepted: context.acceptedHostKeys, canAsk });
+  const trust = await HostKeyTrust.load(target, {
+    accepted: context.acceptedHostKeys,
+    canAsk,
+    onDidAdd: ({ name, knownHostsFile }) =>
+      context.report.note(`Add the host key of ${name}`, knownHostsFile),
+    onDidNotAdd: ({ name }, error) =>
+      context.report.begin(`Add the host key of ${name}`)('failed', messageOf(error)),
+  });
+  if (trust.unreadableLines.length > 0) {
+    context.report.note('Skip lines of known_hosts', trust.unreadableLines.join(', '));
+  }
   signal?.throwIfAborted();
   const { socket, whyClosed } = await openSocket(where, target, through, context, signal);
   const abort = (): void => {
