@@ -115,6 +115,7 @@ const nodes: readonly NodeRow[] = [
   { node: 'gate-1', state: 'following', note: '' },
   { node: 'work-2', state: 'off', note: '' },
   { node: 'store-1', state: 'failed', note: 'store-1 refused the connection. Start sshd.' },
+  { node: 'work-1', state: 'waiting', note: 'Connection lost: follows again by itself.' },
 ];
 
 const start = Date.parse('2026-11-22T06:17:54.000Z');
@@ -197,8 +198,14 @@ test('nodes start and stop, with their state in words', async (t) => {
   const { page, sent, receive } = await open(t);
   await receive({ type: 'nodes', nodes });
   assert.match(await page.locator('.nodes').innerText(), /gate-1\s+following\s+▶?\s*work-2/);
+  assert.match(
+    await page.locator('.nodes').innerText(),
+    /work-1\s+waiting\s+↻\s+Connection lost: follows again by itself\./,
+  );
   await page.getByLabel('Stop following gate-1').click();
   await page.getByLabel('Start following work-2').click();
+  await page.getByLabel('Connect to work-1 now').click();
+  await page.getByLabel('Stop following work-1').click();
   await page.getByRole('button', { name: 'Pause' }).click();
   await page.getByRole('button', { name: 'Resume' }).click();
   await page.getByRole('button', { name: 'Clear' }).click();
@@ -206,6 +213,8 @@ test('nodes start and stop, with their state in words', async (t) => {
     assert.deepEqual(sent, [
       { type: 'stop', node: 'gate-1' },
       { type: 'start', node: 'work-2' },
+      { type: 'start', node: 'work-1' },
+      { type: 'stop', node: 'work-1' },
       { type: 'pause', isPaused: true },
       { type: 'pause', isPaused: false },
       { type: 'clear' },
@@ -307,9 +316,15 @@ for (const theme of ['dark', 'light', 'highContrast'] as const) {
         }),
         row(5, { level: 'error', message: 'settle failed', moreLines: 6 }),
         row(6, { level: 'fatal', message: 'out of memory', isLate: true }),
-        row(7, { level: '', time: null, contextId: '', message: 'plain text without a time' }),
+        row(7, {
+          kind: 'resumed',
+          level: '',
+          node: 'work-1',
+          message: 'Reconnected after 12 s: nothing was lost.',
+        }),
+        row(8, { level: '', time: null, contextId: '', message: 'plain text without a time' }),
       ],
-      counters: { received: 7, late: 1, gaps: 1 },
+      counters: { received: 8, late: 1, gaps: 1 },
     });
     await page.locator('.space .row').nth(4).click();
     await receive({

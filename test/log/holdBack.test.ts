@@ -62,6 +62,24 @@ test('entries without a time stay below the one above them', () => {
   assert.equal(names(held.flush()), 'a1000 b1000 a-');
 });
 
+test('a mark stands between what came before it and what came after, whatever the times say', () => {
+  const held = new HoldBack<{ readonly kind: 'gap' }>(500);
+  held.add(entry('a', 1000), 1000);
+  held.add(entry('b', 1005), 1010);
+  held.mark('a', { kind: 'gap' }, 1300);
+  held.add({ ...entry('a', 990), source: '/g' }, 1310);
+  held.add(entry('b', 1001), 1320);
+  const texts = held.flush().map((item) => ('kind' in item ? item.kind : item.message));
+  assert.deepEqual(texts, ['a1000', 'gap', 'a990', 'b1005', 'b1001']);
+  held.forget('a');
+  held.mark('a', { kind: 'gap' }, 1400);
+  held.add(entry('a', 1410), 1410);
+  assert.deepEqual(
+    held.flush().map((item) => ('kind' in item ? item.kind : item.message)),
+    ['gap', 'a1410'],
+  );
+});
+
 test('whatever comes, each entry is given once, each file in its order, and order is kept but for the late', () => {
   const arrival = fc.record({
     node: fc.constantFrom('a', 'b', 'c'),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { LiveItem } from '../../src/log/liveLog.ts';
+import type { LiveItem, LiveMark } from '../../src/log/liveLog.ts';
 import { LiveFeed, nodeRows } from '../../src/ui/liveFeed.ts';
 import { readToLogs, type LogRow } from '../../src/webview/logs/protocol.ts';
 
@@ -32,7 +32,7 @@ function entry(
   };
 }
 
-const gap: LiveItem = {
+const gap: LiveMark = {
   kind: 'gap',
   node: 'web-1',
   source: '/f',
@@ -79,6 +79,14 @@ test('rows are safe to show, with what the page needs', () => {
   ]);
   assert.deepEqual(feed.counters, { received: 2, late: 1, gaps: 1 });
   assert.equal(feed.next(), undefined);
+});
+
+test('a connection that came back is a row of its own kind, and no gap', () => {
+  const feed = new LiveFeed({ rows: 10, characters: 1000 });
+  feed.add([{ ...gap, kind: 'resumed', source: '', reason: 'Reconnected after 12 s\u202e.' }]);
+  const [row] = rowsOf(feed);
+  assert.deepEqual([row?.kind, row?.message], ['resumed', 'Reconnected after 12 s‹U+202E›.']);
+  assert.deepEqual(feed.counters, { received: 1, late: 0, gaps: 0 });
 });
 
 test('each row is sent once; a new page gets all that is kept', () => {
@@ -134,16 +142,18 @@ test('nodes with log files are listed, with their state and why', () => {
   const failure = { code: 'x', message: 'refused it.', hint: 'Start sshd.' };
   assert.deepEqual(
     nodeRows(
-      [node('a', ['/x']), node('b', []), node('c', []), node('d', ['/x'])],
+      [node('a', ['/x']), node('b', []), node('c', []), node('d', ['/x']), node('e', ['/x'])],
       [
         { node: 'c', state: 'failed', failure, warnings: [] },
         { node: 'd', state: 'following', failure: undefined, warnings: ['one', 'two'] },
+        { node: 'e', state: 'waiting', failure: { ...failure, hint: undefined }, warnings: [] },
       ],
     ),
     [
       { node: 'a', state: 'off', note: '' },
       { node: 'c', state: 'failed', note: 'refused it. Start sshd.' },
       { node: 'd', state: 'following', note: 'one\ntwo' },
+      { node: 'e', state: 'waiting', note: 'refused it.' },
     ],
   );
 });

@@ -19,9 +19,14 @@ const row = {
 const counters = { received: 1, late: 0, gaps: 0 };
 
 const toPage: readonly unknown[] = [
-  { type: 'rows', rows: [row, { ...row, kind: 'gap', level: '', time: null }], counters },
+  {
+    type: 'rows',
+    rows: [row, { ...row, kind: 'gap', level: '', time: null }, { ...row, kind: 'resumed' }],
+    counters,
+  },
   { type: 'cleared', upTo: 7, counters },
   { type: 'nodes', nodes: [{ node: 'n', state: 'failed', note: 'why' }] },
+  { type: 'nodes', nodes: [{ node: 'n', state: 'waiting', note: 'why' }] },
   { type: 'times', display: 'local', localZone: 'Europe/Berlin' },
   { type: 'detail', id: 1, text: 'whole' },
 ];
@@ -56,6 +61,7 @@ const refused: readonly unknown[] = [
   { type: 'copy', ids: [1, null] },
   { type: 'copy', ids: Array.from({ length: 10_001 }, () => 1) },
   { type: 'rows', rows: [{ ...row, level: 'loud' }], counters },
+  { type: 'rows', rows: [{ ...row, kind: 'mark' }], counters },
   { type: 'rows', rows: [{ ...row, time: NaN }], counters },
   { type: 'rows', rows: [{ ...row, message: {} }], counters },
   { type: 'rows', rows: [row], counters: { received: 1 } },
