@@ -74,9 +74,14 @@ export class HoldBack<Mark extends { readonly kind: string } = never> {
   }
 
   private insert(held: HeldItem<Mark>): void {
-    let at = this.held.length;
-    while (at > 0 && this.held[at - 1]!.sortTime > held.sortTime) at--;
-    this.held.splice(at, 0, held);
+    // By halves: a node that catches up after a lost connection inserts many before those of the others.
+    let [low, high] = [0, this.held.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.held[middle]!.sortTime > held.sortTime) high = middle;
+      else low = middle + 1;
+    }
+    this.held.splice(low, 0, held);
   }
 
   /** The files of this node are not followed any more. */

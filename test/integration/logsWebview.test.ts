@@ -320,6 +320,7 @@ for (const theme of ['dark', 'light', 'highContrast'] as const) {
           kind: 'resumed',
           level: '',
           node: 'work-1',
+          contextId: '',
           message: 'Reconnected after 12 s: nothing was lost.',
         }),
         row(8, { level: '', time: null, contextId: '', message: 'plain text without a time' }),

@@ -25,8 +25,8 @@ interface Live {
   readonly texts: string[];
   /** Whether each attempt to connect was made in the background. */
   readonly attempts: boolean[];
-  state(): LiveNode;
-  lose(): void;
+  readonly state: () => LiveNode;
+  readonly lose: () => void;
 }
 
 interface LiveOptions {
