@@ -281,6 +281,26 @@ test('it is cut again and again, at any time, with rotations in between', async 
   assert.deepEqual(text().sort(), lines('again', 0, 16).sort());
 });
 
+test('a file that was first seen under a rotated name goes on under the next one', async (t) => {
+  const path = newLog('renumbered');
+  writeFileSync(path, '');
+  const followed = await new CutFollow(t, path).start();
+  // All between two looks.
+  write(path, 0, 1);
+  renameSync(path, `${path}.1`);
+  write(path, 1, 2);
+  renameSync(`${path}.1`, `${path}.2`);
+  renameSync(path, `${path}.1`);
+  write(path, 2, 3);
+  await followed.saw(lines('renumbered', 0, 3));
+  await followed.cut();
+  renameSync(`${path}.2`, `${path}.3`);
+  renameSync(`${path}.1`, `${path}.2`);
+  write(`${path}.2`, 3, 4);
+  await followed.start();
+  await followed.saw(['RESUMED', ...lines('renumbered', 0, 4)]);
+});
+
 test('a file that may not be read for now goes on where it was when it may', async (t) => {
   const path = newLog('unreadable');
   writeFileSync(path, '');

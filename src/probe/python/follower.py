@@ -207,7 +207,10 @@ class Follower:
     def go_on(self, generation):
         """Follows it from where it was cut off, or tells why not. False while that cannot be decided."""
         replaced_by = None
-        for path in itertools.chain([generation.path], newest_rotated(generation.path)):
+        names = itertools.chain(
+            [generation.path], newest_rotated(generation.path), self.names_of(generation.key)
+        )
+        for path in names:
             try:
                 fd = open_file(path)
             except FileNotFoundError:
@@ -240,6 +243,13 @@ class Follower:
                 os.close(fd)
         self.tell_gap(generation, replaced_by)
         return True
+
+    def names_of(self, key):
+        """Anywhere among what is followed: what was first seen under a rotated name may have the next one now."""
+        paths = [path for pattern in self.globs for path in glob.iglob(pattern)]
+        for path in itertools.chain(paths, rotated_names(paths)):
+            if is_at(path, key):
+                yield path
 
     def is_rest_of(self, generation, path, fd, status):
         """Another file holds what was read of this one, and possibly more: a copy, or moved between disks."""
