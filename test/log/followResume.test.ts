@@ -218,6 +218,24 @@ const meanwhile: Readonly<Record<string, Meanwhile>> = {
     lost: [2],
     gap: 'app.log was deleted or moved away while the connection was lost: its last lines may be missing.',
   },
+  compressedAllRead: {
+    happens: (path) => {
+      renameSync(path, `${path}.1`);
+      execFileSync('gzip', [`${path}.1`]);
+      write(path, 2, 4);
+    },
+  },
+  copytruncateCompressed: {
+    happens: (path) => {
+      write(path, 2, 3);
+      copyFileSync(path, `${path}.1`);
+      execFileSync('gzip', [`${path}.1`]);
+      truncateSync(path);
+      write(path, 3, 4);
+    },
+    lost: [2],
+    gap: 'app.log was compressed while the connection was lost: its last 111 bytes are in app.log.1.gz only. Search to see them.',
+  },
   compressed: {
     happens: (path) => {
       write(path, 2, 3);

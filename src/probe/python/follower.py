@@ -273,12 +273,15 @@ class Follower:
             del self.generations[generation.key]
 
     def tell_gap(self, generation, replaced_by):
-        gap = {"f": "gap", "g": generation.number, "path": generation.path, "reason": "gone"}
-        if replaced_by is not None:
-            gap["reason"] = "replaced"
-        else:
-            gap.update(find_compressed(generation) or {})
-        send(gap)
+        gap = {
+            "f": "gap",
+            "g": generation.number,
+            "path": generation.path,
+            "reason": "gone" if replaced_by is None else "replaced",
+        }
+        gap.update(find_compressed(generation) or {})
+        # Where the compressed file shows that all of it had been read, nothing is missing.
+        send({"f": "close", "g": generation.number} if gap.get("bytes") == 0 else gap)
         if replaced_by is None:
             self.take_out(generation)
         else:
