@@ -29,6 +29,12 @@ const usage = `Usage: faultline COMMAND [ARGUMENT…] [--settings FILE] [--ssh-c
   nodes [NODE…] [--report]            states, reasons and clocks; with every step of connecting
   env NODE [--out FILE]               snapshot of an environment
   env diff A B                        what differs (node, snapshot file or run:ID); exit 1 when it does
+  env matrix NODE… [--failing NODE,…] [--all]
+                                      who is the odd one out; which fact goes with the failing nodes
+  env check --baseline FILE NODE… [--format text|sarif|junit]
+                                      whether nodes are still as in a snapshot; exit 1 when not
+  env history NODE [FACT]             what changed and when; since when a fact is as it is
+                                      (env commands keep what they were told; not with --no-history)
   logs [NODE…] [--context ID] [--grep TEXT] [--since T] [--until T] [--level L] [--follow]
        [--time utc|local|node]        in whose zone times are shown (default utc)
   run NODE [--cwd D] [--env K=V]… [--python P] -- CMD ARG…

@@ -1,12 +1,12 @@
-// faultline env NODE | env diff A B: a node's environment, and what differs between two.
+// faultline env NODE | env diff A B | env matrix | env check | env history: nodes' environments, and what differs.
 
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { toDisplay } from '../base/displayText.ts';
 import { describeError, UserError } from '../base/errors.ts';
 import { canonicalText } from '../env/canonical.ts';
-import { snapshotNode } from '../env/collect.ts';
 import { fromSnapshot, type Comparable } from '../env/comparable.ts';
 import { diffEnvironments, type EnvComparison } from '../env/diff.ts';
 import type { EnvDifference } from '../env/difference.ts';
@@ -16,6 +16,7 @@ import {
   writeSnapshot,
   type EnvSnapshot,
 } from '../env/envSnapshot.ts';
+import { EnvHistory } from '../env/history.ts';
 import { loadOrCreateKey, userStateDirectory, type RedactionKey } from '../env/redactionKey.ts';
 import { countDifferences } from '../env/summary.ts';
 import {
@@ -26,34 +27,116 @@ import {
   type CliCommand,
   type CliContext,
 } from './context.ts';
+import { checkDrift, checkFormats, type CheckFormat } from './envCheck.ts';
+import { showHistory } from './envHistory.ts';
+import { showMatrix } from './envMatrix.ts';
+import { isNodeError, takeAndKeep, type SnapshotKeeping } from './envSnapshots.ts';
 
 export interface EnvCommandOptions {
   /** The environment of a recorded run. Errors: UserErrors, `node.…` when its node cannot be asked. */
   readonly resolveRun: (run: string, context: CliContext) => Promise<Comparable>;
   /** The key of the hashes. Default: the user's own, made on first use. */
   readonly key?: () => RedactionKey;
+  /** Where snapshots are kept. Default: with the user's state, in `environments`. */
+  readonly history?: () => EnvHistory;
 }
 
 export function envCommand(options: EnvCommandOptions): CliCommand {
   const key = options.key ?? (() => loadOrCreateKey(userStateDirectory()));
-  return (args, context) => {
-    const [first, ...rest] = args;
-    return first === 'diff'
-      ? showDifferences(rest, context, { ...options, key })
-      : showEnvironment(args, context, key());
+  const history =
+    options.history ??
+    (() => new EnvHistory({ directory: path.join(userStateDirectory(), 'environments') }));
+  return async (args, context) => {
+    const { positionals, values } = parse(args);
+    const [first = '', ...rest] = positionals;
+    const subcommand = Object.hasOwn(subcommands, first) ? subcommands[first] : undefined;
+    const { options: allowed, run } = subcommand ?? { options: ['out'], run: showEnvironment };
+    const other = Object.keys(values).find((name) => name !== noHistory && !allowed.includes(name));
+    if (other !== undefined) {
+      throw wrongUse(`env ${subcommand === undefined ? '' : `${first} `}has no --${other}.`, usage);
+    }
+    const keeping = (): SnapshotKeeping => ({
+      key: key(),
+      history: values[noHistory] === true ? undefined : history(),
+    });
+    return run(subcommand === undefined ? positionals : rest, {
+      values,
+      context,
+      keeping,
+      history,
+      resolveRun: options.resolveRun,
+    });
   };
 }
 
-const usage = 'Usage: faultline env NODE [--out FILE], or faultline env diff A B.';
+const usage =
+  'Usage: faultline env NODE [--out FILE], env diff A B, env matrix NODE… [--failing NODE,…] [--all], ' +
+  'env check --baseline FILE NODE… [--format text|sarif|junit], or env history NODE [FACT].';
+
+const noHistory = 'no-history';
+
+type Values = ReturnType<typeof parseOptions>['values'];
+
+interface Call {
+  readonly values: Values;
+  readonly context: CliContext;
+  readonly keeping: () => SnapshotKeeping;
+  readonly history: () => EnvHistory;
+  readonly resolveRun: EnvCommandOptions['resolveRun'];
+}
+
+interface Subcommand {
+  /** Names of the options it takes. */
+  readonly options: readonly string[];
+  readonly run: (words: readonly string[], call: Call) => Promise<number>;
+}
+
+/** A node that is called like one of these is told by its place in the other commands. */
+const subcommands: Readonly<Record<string, Subcommand>> = {
+  diff: { options: [], run: showDifferences },
+  matrix: {
+    options: ['failing', 'all'],
+    run: (names, { values, context, keeping }) =>
+      showMatrix(
+        {
+          names,
+          failing: values.failing?.split(',').filter((name) => name !== ''),
+          all: values.all === true,
+        },
+        context,
+        keeping(),
+      ),
+  },
+  check: { options: ['baseline', 'format'], run: check },
+  history: {
+    options: [],
+    run: (words, { context, history }) => showHistory(words, context, history()),
+  },
+};
+
+async function check(names: readonly string[], call: Call): Promise<number> {
+  const { values, context, keeping } = call;
+  const { baseline: baselineFile, format = 'text' } = values;
+  if (baselineFile === undefined) throw wrongUse('env check needs --baseline FILE.', usage);
+  if (!isCheckFormat(format)) {
+    throw wrongUse(`--format is ${checkFormats.join(', ')}, not ${toDisplay(format)}.`);
+  }
+  const baseline = fromSnapshot(await readSnapshotFile(baselineFile, context));
+  return checkDrift({ names, baselineFile, baseline, format }, context, keeping());
+}
+
+function isCheckFormat(text: string): text is CheckFormat {
+  return (checkFormats as readonly string[]).includes(text);
+}
 
 async function showEnvironment(
-  args: readonly string[],
-  context: CliContext,
-  key: RedactionKey,
+  names: readonly string[],
+  { values: { out }, context, keeping }: Call,
 ): Promise<number> {
-  const { name, out } = parseEnvironmentArgs(args);
+  const [name] = names;
+  if (name === undefined || names.length > 1) throw wrongUse('env takes one node.', usage);
   const node = findNode(name, context.access.nodes);
-  const snapshot = await snapshotNode(context.access, node, key, context.signal);
+  const snapshot = await takeAndKeep(node, context, keeping());
   for (const { chapter, why } of unavailableChapters(snapshot)) {
     context.stderr.write(
       `faultline: ${node.name}: ${chapter} is not available: ${toDisplay(why)}\n`,
@@ -68,16 +151,6 @@ async function showEnvironment(
   return exitCodes.done;
 }
 
-function parseEnvironmentArgs(args: readonly string[]): {
-  readonly name: string;
-  readonly out: string | undefined;
-} {
-  const { positionals, values } = parse(args);
-  const [name] = positionals;
-  if (name === undefined || positionals.length > 1) throw wrongUse('env takes one node.', usage);
-  return { name, out: values.out };
-}
-
 function parse(args: readonly string[]): ReturnType<typeof parseOptions> {
   try {
     return parseOptions(args);
@@ -89,7 +162,14 @@ function parse(args: readonly string[]): ReturnType<typeof parseOptions> {
 function parseOptions(args: readonly string[]) {
   return parseArgs({
     args: [...args],
-    options: { out: { type: 'string', short: 'o' } },
+    options: {
+      out: { type: 'string', short: 'o' },
+      failing: { type: 'string' },
+      all: { type: 'boolean' },
+      baseline: { type: 'string' },
+      format: { type: 'string' },
+      [noHistory]: { type: 'boolean' },
+    },
     allowPositionals: true,
   });
 }
@@ -108,28 +188,14 @@ async function writePrivately(file: string, text: string): Promise<void> {
 
 // --- Differences --------------------------------------------------------------------------------------------
 
-type DiffOptions = EnvCommandOptions & { readonly key: () => RedactionKey };
-
-async function showDifferences(
-  args: readonly string[],
-  context: CliContext,
-  options: DiffOptions,
-): Promise<number> {
-  const { positionals, values } = parse(args);
-  const [first, second] = positionals;
-  if (
-    first === undefined ||
-    second === undefined ||
-    positionals.length > 2 ||
-    values.out !== undefined
-  ) {
+async function showDifferences(words: readonly string[], call: Call): Promise<number> {
+  const { context } = call;
+  const [first, second] = words;
+  if (first === undefined || second === undefined || words.length > 2) {
     throw wrongUse('env diff takes two of: a node, a snapshot file, run:ID.', usage);
   }
   // Files and names are looked at before any node is asked, in their order: the first mistake is told.
-  const readers = [
-    await prepareSide(first, context, options),
-    await prepareSide(second, context, options),
-  ];
+  const readers = [await prepareSide(first, call), await prepareSide(second, call)];
   const sides = await Promise.allSettled(readers.map((read) => read()));
   const [a, b] = sides.flatMap((side) => (side.status === 'fulfilled' ? [side.value] : []));
   if (a === undefined || b === undefined) return reportMissing(sides, context);
@@ -162,24 +228,18 @@ function reportMissing(
   return exitCodes.nodeMissing;
 }
 
-function isNodeError(error: unknown): boolean {
-  return error instanceof UserError && /^(node|env\.noAnswer)\b/.test(error.code);
-}
-
 /**
  * How to get a side's environment. A node's name wins over a file of the same name: write `./NAME` for the
  * file.
  */
 async function prepareSide(
   side: string,
-  context: CliContext,
-  { resolveRun, key }: DiffOptions,
+  { context, resolveRun, keeping }: Call,
 ): Promise<() => Promise<Comparable>> {
   if (side.startsWith('run:')) return () => resolveRun(side.slice('run:'.length), context);
-  const { access, signal } = context;
-  const node = access.nodes.find(({ name }) => name === side);
+  const node = context.access.nodes.find(({ name }) => name === side);
   if (node !== undefined) {
-    return async () => fromSnapshot(await snapshotNode(access, node, key(), signal));
+    return async () => fromSnapshot(await takeAndKeep(node, context, keeping()));
   }
   const snapshot = await readSnapshotFile(side, context);
   return () => Promise.resolve(fromSnapshot(snapshot));

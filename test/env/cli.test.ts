@@ -6,6 +6,7 @@ import { Writable } from 'node:stream';
 import test, { after } from 'node:test';
 import { UserError } from '../../src/base/errors.ts';
 import { envCommand } from '../../src/cli/env.ts';
+import { EnvHistory } from '../../src/env/history.ts';
 import { fromSnapshot } from '../../src/env/comparable.ts';
 import { readSnapshot, writeSnapshot } from '../../src/env/envSnapshot.ts';
 import { redactionKey } from '../../src/env/redactionKey.ts';
@@ -40,6 +41,7 @@ const command = envCommand({
       ? Promise.resolve(run)
       : Promise.reject(new UserError('cli.usage', `no run ${id}`)),
   key: () => redactionKey('00'.repeat(32)),
+  history: () => new EnvHistory({ directory: join(directory, 'environments') }),
 });
 
 interface Answer {

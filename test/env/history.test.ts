@@ -17,7 +17,7 @@ interface Kept {
   readonly directory: string;
   readonly history: EnvHistory;
   /** Takes a snapshot of work-1, so many hours after the start. */
-  take(hours: number, changes?: Partial<EnvSnapshot>): Promise<'new' | 'seen'>;
+  readonly take: (hours: number, changes?: Partial<EnvSnapshot>) => Promise<'new' | 'seen'>;
 }
 
 function kept(t: TestContext, options: { maxAgeMs?: number; maxBytes?: number } = {}): Kept {

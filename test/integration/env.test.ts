@@ -9,6 +9,7 @@ import { Writable } from 'node:stream';
 import test, { type TestContext } from 'node:test';
 import { envCommand } from '../../src/cli/env.ts';
 import { snapshotNode } from '../../src/env/collect.ts';
+import { EnvHistory } from '../../src/env/history.ts';
 import { canonicalText } from '../../src/env/canonical.ts';
 import { isAvailable, unavailableChapters } from '../../src/env/envSnapshot.ts';
 import { createRedactionKey } from '../../src/env/redactionKey.ts';
@@ -39,10 +40,12 @@ interface Comparison {
 class EnvRunner {
   private readonly registry: NodeRegistry;
   private readonly key = createRedactionKey();
+  private readonly historyDirectory: string;
   printed = '';
 
-  constructor(registry: NodeRegistry) {
+  constructor(registry: NodeRegistry, historyDirectory: string) {
     this.registry = registry;
+    this.historyDirectory = historyDirectory;
   }
 
   async run(words: readonly string[], json: boolean): Promise<{ code: number; stdout: string }> {
@@ -58,6 +61,7 @@ class EnvRunner {
     const command = envCommand({
       resolveRun: () => Promise.reject(new Error('no run is asked for here')),
       key: () => this.key,
+      history: () => new EnvHistory({ directory: this.historyDirectory }),
     });
     const code = await command(words, {
       access: this.registry,
@@ -105,7 +109,7 @@ async function environments(t: TestContext, mode: FleetMode): Promise<void> {
   t.after(() => fleet.stop());
   const registry = await registryOf(fleet);
   t.after(() => registry.dispose());
-  const faultline = new EnvRunner(registry);
+  const faultline = new EnvRunner(registry, join(dir, 'environments'));
 
   await t.test('every node answers every question', async () => {
     const key = createRedactionKey();
@@ -168,6 +172,44 @@ async function environments(t: TestContext, mode: FleetMode): Promise<void> {
     );
     assert.deepEqual(mode === 'loopback' ? ofFleet : differences, []);
   });
+
+  await t.test(
+    'work-2 is the odd one out, and its older package goes with its failure',
+    async () => {
+      const names = ['work-1', 'work-2', 'work-3'];
+      const { code, stdout } = await faultline.run(
+        ['matrix', ...names, '--failing', 'work-2'],
+        true,
+      );
+      assert.equal(code, 1);
+      const { rows, association } = JSON.parse(stdout) as {
+        rows: { path: string; severity: string; outliers: number[]; values: { text: string }[] }[];
+        association: { unproven: { facts: { path: string; text: string }[] }[] };
+      };
+      const pricelib = rows.find(({ path }) => path.endsWith('/srv/shop/venv.pricelib'));
+      assert.deepEqual(
+        [pricelib?.severity, pricelib?.outliers, pricelib?.values.map(({ text }) => text)],
+        ['high', [1], ['2.1.0', '1.4.2']],
+      );
+      const [first] = association.unproven;
+      assert.deepEqual(first?.facts[0], {
+        path: pricelib?.path,
+        text: '1.4.2',
+        severity: 'high',
+      });
+      const text = await faultline.run(['matrix', ...names, '--failing', 'work-2'], false);
+      assert.match(text.stdout, /pricelib 1\.4\.2 on 1 of 1 failing, 0 of 2 passing nodes/);
+    },
+  );
+
+  await t.test(
+    'the snapshots of the command are kept, and what was asked twice did not change',
+    async () => {
+      const { code, stdout } = await faultline.run(['history', 'work-2', 'pricelib'], false);
+      assert.equal(code, 0);
+      assert.match(stdout, /\/srv\/shop\/venv\.pricelib is 1\.4\.2, since before 2/);
+    },
+  );
 
   await t.test('no secret of the fleet was printed', () => {
     for (const secret of secrets) assert.ok(!faultline.printed.includes(secret));
