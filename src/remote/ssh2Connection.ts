@@ -23,12 +23,14 @@ import type {
   Transport,
 } from './connection.ts';
 import { HostKeyTrust } from './hostKeyTrust.ts';
+import { JumpLinks, type OpenLink } from './jumpLinks.ts';
 import type { SigningKey } from './keyFile.ts';
 import { describeHostKey, preferKnownKeyTypes } from './knownHosts.ts';
 import { KeyRing, LoginAttempts, type KeyTools, type LoginKey } from './login.ts';
 import type { LoginPass } from './loginGate.ts';
 import { defaultKeepalive, Pulse, type Keepalive } from './pulse.ts';
 import type { ProcessExit } from './shell.ts';
+import { ciphers, hostKeyAlgorithms, keyExchanges, macs } from './sshAlgorithms.ts';
 import type { SshTarget } from './sshConfig.ts';
 import {
   answeredTooLate,
@@ -38,7 +40,6 @@ import {
   garbled,
   handshakeTooSlow,
   hostKeyChangedLater,
-  jumpLoop,
   jumpRefused,
   lastLine,
   loginCancelled,
@@ -90,41 +91,6 @@ const keptHeadBytes = 1 << 10;
 const maxBanners = 3;
 /** Shown of a banner. */
 const maxBannerLength = 500;
-const maxJumps = 16;
-
-// What OpenSSH 9 offers less everything with SHA-1, CBC or zlib; GCM first, as it is twice as fast here.
-const ciphers = [
-  'aes128-gcm@openssh.com',
-  'aes256-gcm@openssh.com',
-  'aes128-ctr',
-  'aes192-ctr',
-  'aes256-ctr',
-] as const;
-const macs = [
-  'hmac-sha2-256-etm@openssh.com',
-  'hmac-sha2-512-etm@openssh.com',
-  'hmac-sha2-256',
-  'hmac-sha2-512',
-] as const;
-const hostKeyAlgorithms = [
-  'ssh-ed25519',
-  'ecdsa-sha2-nistp256',
-  'ecdsa-sha2-nistp384',
-  'ecdsa-sha2-nistp521',
-  'rsa-sha2-512',
-  'rsa-sha2-256',
-] as const;
-const keyExchanges = [
-  'curve25519-sha256',
-  'curve25519-sha256@libssh.org',
-  'ecdh-sha2-nistp256',
-  'ecdh-sha2-nistp384',
-  'ecdh-sha2-nistp521',
-  'diffie-hellman-group-exchange-sha256',
-  'diffie-hellman-group16-sha512',
-  'diffie-hellman-group18-sha512',
-  'diffie-hellman-group14-sha256',
-] as const;
 
 /** A transport with its unlocked keys and its shared connections to jump hosts. */
 export function createSsh2Transport(deadlines: Partial<Ssh2Deadlines> = {}): Transport {
@@ -132,13 +98,10 @@ export function createSsh2Transport(deadlines: Partial<Ssh2Deadlines> = {}): Tra
   const keyTools = keyToolsOf(limits);
   const keyRing = new KeyRing();
   const lastKeys = new Map<string, Buffer>();
-  const hops = new Map<string, Hop>();
+  const jumps = new JumpLinks<Link>(limits.hopLingerMs);
 
-  const connectThrough = async (
-    options: ConnectOptions,
-    signal: AbortSignal | undefined,
-  ): Promise<{ link: Link; leave: () => void }> => {
-    const jump = options.target.proxyJump;
+  return async (options, signal) => {
+    signal?.throwIfAborted();
     const context: LoginContext = {
       ...options,
       keyRing,
@@ -147,150 +110,11 @@ export function createSsh2Transport(deadlines: Partial<Ssh2Deadlines> = {}): Tra
       deadlines: limits,
       startedAt: performance.now(),
     };
-    if (jump.length === 0) {
-      const address = `${options.target.host}:${options.target.port}`;
-      const link = await throughGate(options, address, signal, (pass) =>
-        openLink(context, pass, options.target, undefined, signal),
-      );
-      return { link, leave: () => undefined };
-    }
-    const { hop, leave } = await shareHop(hops, context, jump, signal);
-    try {
-      const link = await throughGate(options, behind(hop, options.target), signal, (pass) =>
-        openLink(context, pass, options.target, hop.link, signal),
-      );
-      return { link, leave };
-    } catch (error) {
-      leave();
-      throw error;
-    }
-  };
-
-  return async (options, signal) => {
-    signal?.throwIfAborted();
-    const { link, leave } = await connectThrough(options, signal);
+    const open: OpenLink<Link> = (target, through, pass, stop) =>
+      openLink(context, pass, target, through, stop);
+    const { link, leave } = await jumps.connect(options, open, signal);
     return new Ssh2Connection(options.node, link, limits.channelMs, leave);
   };
-}
-
-async function throughGate<T>(
-  options: ConnectOptions,
-  entry: string,
-  signal: AbortSignal | undefined,
-  work: (pass: LoginPass) => Promise<T>,
-): Promise<T> {
-  const pass = await options.gate.enter(entry, signal);
-  try {
-    return await work(pass);
-  } finally {
-    pass();
-  }
-}
-
-/** The gate of a node behind a jump host, which has an sshd of its own; the way there is logged in already. */
-function behind(hop: { readonly entry: string }, target: SshTarget): string {
-  return `${hop.entry} > ${target.host}:${target.port}`;
-}
-
-// --- jump hosts ------------------------------------------------------------------------------------------
-
-/** A connection to the last of a chain of jump hosts, shared by all nodes behind it. */
-interface Hop {
-  readonly opened: Promise<{ readonly link: Link; readonly entry: string }>;
-  /** Whether a person could be asked while it was made. */
-  readonly isInteractive: boolean;
-  readonly abort: AbortController;
-  users: number;
-  linger: NodeJS.Timeout | undefined;
-}
-
-async function shareHop(
-  hops: Map<string, Hop>,
-  context: LoginContext,
-  chain: readonly string[],
-  signal: AbortSignal | undefined,
-  depth = 0,
-): Promise<{ hop: { link: Link; entry: string }; leave: () => void }> {
-  const key = JSON.stringify(chain);
-  for (;;) {
-    const known = hops.get(key);
-    const hop = known ?? openHop(hops, key, context, chain, depth);
-    clearTimeout(hop.linger);
-    hop.users++;
-    const leave = (): void => {
-      if (--hop.users > 0) return;
-      hop.linger = setTimeout(() => {
-        if (hops.get(key) === hop) hops.delete(key);
-        hop.opened.then(
-          ({ link }) => link.close(),
-          () => undefined,
-        );
-      }, context.deadlines.hopLingerMs);
-      hop.linger.unref();
-    };
-    try {
-      return { hop: await abortable(hop.opened, signal), leave: once(leave) };
-    } catch (error) {
-      leave();
-      // Nobody waits for it any more, and it may just be asking somebody.
-      if (hop.users === 0) hop.abort.abort();
-      signal?.throwIfAborted();
-      // One made in the background could ask nobody; where somebody can be asked, it is made again.
-      if (known === undefined || known.isInteractive || !isInteractive(context)) throw error;
-    }
-  }
-}
-
-function openHop(
-  hops: Map<string, Hop>,
-  key: string,
-  context: LoginContext,
-  chain: readonly string[],
-  depth: number,
-): Hop {
-  const forget = (): void => {
-    if (hops.get(key) === hop) hops.delete(key);
-  };
-  const abort = new AbortController();
-  const { signal } = abort;
-  const open = async (): Promise<{ link: Link; entry: string }> => {
-    const target = await context.resolve(chain.at(-1)!);
-    // As with `ssh -J a,b`: b is reached through a, and a as its own configuration says.
-    const before = chain.length > 1 ? chain.slice(0, -1) : target.proxyJump;
-    if (before.length === 0) {
-      const entry = `${target.host}:${target.port}`;
-      const link = await throughGate(context, entry, signal, (pass) =>
-        openLink(context, pass, target, undefined, signal),
-      );
-      return { link, entry };
-    }
-    if (depth > maxJumps) throw jumpLoop(context.node);
-    const { hop: previous, leave } = await shareHop(hops, context, before, signal, depth + 1);
-    try {
-      const link = await throughGate(context, behind(previous, target), signal, (pass) =>
-        openLink(context, pass, target, previous.link, signal),
-      );
-      link.onClose(leave);
-      return { link, entry: previous.entry };
-    } catch (error) {
-      leave();
-      throw error;
-    }
-  };
-  const hop: Hop = {
-    opened: open(),
-    isInteractive: isInteractive(context),
-    abort,
-    users: 0,
-    linger: undefined,
-  };
-  hops.set(key, hop);
-  hop.opened.then(({ link }) => link.onClose(forget), forget);
-  return hop;
-}
-
-function isInteractive(context: LoginContext): boolean {
-  return context.prompts.hostKey !== undefined || context.prompts.password !== undefined;
 }
 
 // --- one link: socket, key exchange, login ---------------------------------------------------------------
@@ -1079,15 +903,6 @@ function waitForExit(channel: ClientChannel): Promise<ProcessExit> {
     );
     channel.once('close', () => resolve({ exitCode: undefined, signal: undefined }));
   });
-}
-
-function once(action: () => void): () => void {
-  let isDone = false;
-  return () => {
-    if (isDone) return;
-    isDone = true;
-    action();
-  };
 }
 
 function messageOf(error: unknown): string {
