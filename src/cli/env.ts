@@ -55,17 +55,19 @@ export function envCommand(options: EnvCommandOptions): CliCommand {
     if (other !== undefined) {
       throw wrongUse(`env ${subcommand === undefined ? '' : `${first} `}has no --${other}.`, usage);
     }
-    const keeping = (): SnapshotKeeping => ({
-      key: key(),
-      history: values[noHistory] === true ? undefined : history(),
-    });
-    return run(subcommand === undefined ? positionals : rest, {
+    const kept = values[noHistory] === true ? undefined : history();
+    const keeping = (): SnapshotKeeping => ({ key: key(), history: kept });
+    const code = await run(subcommand === undefined ? positionals : rest, {
       values,
       context,
       keeping,
       history,
       resolveRun: options.resolveRun,
     });
+    await kept?.prune().catch((error: unknown) => {
+      context.stderr.write(`faultline: old snapshots stay: ${toDisplay(describeError(error))}\n`);
+    });
+    return code;
   };
 }
 

@@ -39,7 +39,7 @@ export async function takeColumns(
   context: CliContext,
   keeping: SnapshotKeeping,
 ): Promise<readonly FactColumn[]> {
-  const columns = await Promise.all(
+  return Promise.all(
     nodes.map(async (node): Promise<FactColumn> => {
       try {
         return fromSnapshot(await takeAndKeep(node, context, keeping));
@@ -49,8 +49,6 @@ export async function takeColumns(
       }
     }),
   );
-  await keeping.history?.prune();
-  return columns;
 }
 
 export function isNodeError(error: unknown): boolean {

@@ -171,7 +171,7 @@ export class EnvHistory {
     return (await this.changes(node)).filter(({ before }) => before > time);
   }
 
-  /** Removes what is too old or too much. Errors: none; what cannot be removed stays. */
+  /** Removes what is too old or too much. Errors: those of the file system. */
   async prune(): Promise<void> {
     const versions = await this.allStored();
     const oldest = this.now() - this.maxAgeMs;

@@ -296,8 +296,13 @@ test('env history: what changed and when, and since when one fact is as it is', 
 });
 
 test('what the command asks is kept; a history that cannot be written stops nothing', async () => {
+  const old = { takenAt: '2020-01-01T00:00:00.000Z', node: 'work-1' };
+  await history.record(sampleSnapshot(old));
   await faultline(['work-1']);
-  assert.equal((await history.versions('work-1')).length, 1);
+  // What is years old went.
+  const versions = await history.versions('work-1');
+  assert.equal(versions.length, 1);
+  assert.notEqual(versions[0]?.firstSeenAt, old.takenAt);
   rmSync(historyDirectory, { recursive: true });
   writeFileSync(historyDirectory, 'a file in its place');
   const { code, stderr } = await faultline(['work-1']);
