@@ -23,12 +23,16 @@ arm() {
     case $comm in *sshd*|*dropbear*) kill -s TERM $1;; esac' sh "$PPID" </dev/null >/dev/null 2>&1 &
   timer=$!
 }
+disarm() {
+  # Beats may come in a heap after a pause of the network: a timer that is not a group of its own yet is killed, too.
+  kill -s KILL -- -$timer $timer 2>/dev/null
+}
 arm
 while IFS= read -r beat; do
-  kill -s KILL -- -$timer 2>/dev/null
+  disarm
   arm
 done
-kill -s KILL -- -$timer 2>/dev/null
+disarm
 exit 0`;
 
 /** One for each connection; up while there are programs to guard. */
