@@ -1,7 +1,7 @@
 // R-13's process: stays connected to nodes and follows their logs, and tells what it reads. It is stopped and its clock
 // is set while it does. Arguments: ssh configuration, then node and log file in turn.
 
-import { followNode } from '../../../src/log/follow.ts';
+import { LiveLog } from '../../../src/log/liveLog.ts';
 import { sshConnector } from '../../../src/remote/connect.ts';
 import type { Node } from '../../../src/remote/node.ts';
 import { NodeRegistry } from '../../../src/remote/nodeRegistry.ts';
@@ -28,20 +28,18 @@ const registry = new NodeRegistry(
 );
 registry.setNodes(nodes);
 
-for (const node of nodes) {
-  const ended = followNode(
-    registry,
-    node,
-    {
-      onReady: () => tell({ kind: 'following', node: node.name }),
-      onEntry: ({ raw }) => tell({ kind: 'line', node: node.name, text: raw }),
-      onGap: (_source, reason) => tell({ kind: 'gap', node: node.name, reason }),
-      onWarning: (reason) => tell({ kind: 'gap', node: node.name, reason }),
-    },
-    new AbortController().signal,
-  );
-  ended.catch((error: unknown) => tell({ kind: 'ended', node: node.name, reason: String(error) }));
-}
+const live = new LiveLog(registry);
+live.onDidAdd((items) => {
+  for (const item of items) {
+    if (item.kind === 'entry') tell({ kind: 'line', node: item.entry.node, text: item.entry.raw });
+    else if (item.kind === 'gap') tell({ kind: 'gap', node: item.node, reason: item.reason });
+  }
+});
+live.onDidChangeNode(({ node, state, failure }) => {
+  if (state === 'following') tell({ kind: 'following', node });
+  if (state === 'failed') tell({ kind: 'ended', node, reason: failure?.message ?? '' });
+});
+for (const node of nodes) live.start(node);
 
 process.on('message', () => {
   void Promise.all(
