@@ -1,5 +1,5 @@
 // What ends our programs on a node when the network is silently gone: sshd would keep them for hours, since no
-// end of the connection ever reaches it.
+// end of the connection ever reaches it. What a person runs in a terminal is not ours to end: a laptop sleeps.
 
 import type { Channel } from './connection.ts';
 import type { RemoteCommand } from './shell.ts';
@@ -40,10 +40,11 @@ export class Lifeline {
   private readonly open: (command: RemoteCommand) => Promise<Channel | undefined>;
   private readonly silenceMs: number;
   private guarded = 0;
+  private held = 0;
   private channel: Promise<Channel | undefined> | undefined;
-  private beat: NodeJS.Timeout | undefined;
   private linger: NodeJS.Timeout | undefined;
-  isUp = false;
+  /** Channels of its own that are open. */
+  channelCount = 0;
 
   /** `open` gives undefined where there is no place for it. */
   constructor(
@@ -62,7 +63,7 @@ export class Lifeline {
       isGuarded = true;
       this.guarded++;
       clearTimeout(this.linger);
-      this.channel ??= this.start();
+      this.startIfNeeded();
     }, this.silenceMs * gracePerSilence);
     begin.unref();
     void ended.then(() => {
@@ -73,36 +74,58 @@ export class Lifeline {
     });
   }
 
+  /** No lifeline until `ended` resolves: it would end a person's terminal on the same connection, too. */
+  hold(ended: Promise<void>): void {
+    this.held++;
+    this.stop();
+    void ended.then(() => {
+      this.held--;
+      this.startIfNeeded();
+    });
+  }
+
   dispose(): void {
     clearTimeout(this.linger);
     this.stop();
   }
 
-  private async start(): Promise<Channel | undefined> {
+  private startIfNeeded(): void {
+    if (this.held === 0 && this.guarded > 0) this.channel ??= this.start();
+  }
+
+  private start(): Promise<Channel | undefined> {
+    const opened: Promise<Channel | undefined> = this.connect(() => this.channel === opened);
+    return opened;
+  }
+
+  private async connect(isCurrent: () => boolean): Promise<Channel | undefined> {
     const channel = await this.open({ script: script(Math.ceil(this.silenceMs / 1000)) });
     if (channel === undefined) {
       // The next program tries again.
-      this.channel = undefined;
+      if (isCurrent()) this.channel = undefined;
       return undefined;
     }
-    this.isUp = true;
+    this.channelCount++;
     channel.stdout.resume();
     channel.stderr.resume();
     channel.stdin.on('error', () => {
       // A channel that is gone is heard of below.
     });
-    this.beat = setInterval(() => channel.stdin.write('\n'), this.silenceMs / beatsPerSilence);
-    this.beat.unref();
+    const beat = setInterval(() => {
+      if (!channel.stdin.writableEnded) channel.stdin.write('\n');
+    }, this.silenceMs / beatsPerSilence);
+    beat.unref();
     void channel.closed.then(() => {
-      this.isUp = false;
-      clearInterval(this.beat);
-      this.channel = undefined;
+      this.channelCount--;
+      clearInterval(beat);
+      if (isCurrent()) this.channel = undefined;
     });
     return channel;
   }
 
   private stop(): void {
-    clearInterval(this.beat);
-    void this.channel?.then((channel) => channel?.stdin.end());
+    const { channel } = this;
+    this.channel = undefined;
+    void channel?.then((open) => open?.stdin.end());
   }
 }

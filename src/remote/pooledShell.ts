@@ -133,7 +133,7 @@ export class PooledShell implements Shell {
 
   /** Channels that somebody uses: one of them forbids to close the connection. */
   get channelsInUse(): number {
-    return this.lanes.reduce((sum, lane) => sum + lane.used - (lane.lifeline.isUp ? 1 : 0), 0);
+    return this.lanes.reduce((sum, lane) => sum + lane.used - lane.lifeline.channelCount, 0);
   }
 
   get isOpen(): boolean {
@@ -189,7 +189,7 @@ export class PooledShell implements Shell {
     try {
       const program = command === undefined ? undefined : terminalBootstrapCommand;
       const { channel, lane } = await this.open('long', { command: program, terminal: options });
-      lane.lifeline.guard(channel.closed);
+      lane.lifeline.hold(channel.closed);
       void channel.exited.then((exit) => entry?.end(exit));
       const stdin = countWrites(channel.stdin, (bytes) => entry?.sent(bytes));
       const output = countReads(channel.stdout, (bytes) => entry?.received(bytes));
