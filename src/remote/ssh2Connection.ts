@@ -604,10 +604,15 @@ function watchMessages(client: Client, listener: MessageListener): void {
       typeof words === 'string' && words !== '' ? words : `reason ${String(reason)}`,
     );
   };
+  let wasAcknowledged = false;
   handlers['GLOBAL_REQUEST'] = (...args) => {
     listener.onQuestion();
-    // Other host keys of the node: we learn none, and ssh2 would have each proved.
-    if (args[1] !== 'hostkeys-00@openssh.com') onRequest?.(...args);
+    if (args[1] !== 'hostkeys-00@openssh.com') return onRequest?.(...args);
+    // Other host keys of the node: we learn none, and ssh2 would have each proved. Something has to go back all the
+    // same: sshd holds its next words (Nagle) until these were acknowledged, which our kernel puts off for 40 ms.
+    if (wasAcknowledged) return;
+    wasAcknowledged = true;
+    client.unforwardIn('127.0.0.1', 1, () => undefined);
   };
   for (const question of ['CHANNEL_OPEN', 'CHANNEL_REQUEST']) {
     const inner = handlers[question];
