@@ -15,8 +15,13 @@ export interface Terminal {
 /** Questions go to `output` (stderr, so that stdout stays clean); Ctrl-C and Ctrl-D decline. */
 export function terminalPrompts({ input, output }: Terminal): LoginPrompts {
   if (!input.isTTY || !output.isTTY) return {};
-  const ask = (text: string, echo: boolean): Promise<string | undefined> =>
-    question({ input, output }, text, echo);
+  // One reader at a time, of whatever kind its question is: two would both get what is typed, and one would show it.
+  let last: Promise<unknown> = Promise.resolve();
+  const ask = (text: string, echo: boolean): Promise<string | undefined> => {
+    const asked = last.then(() => question({ input, output }, text, echo));
+    last = asked;
+    return asked;
+  };
   const hostKeys = new HostKeyQuestions((questions) => askHostKeys(ask, questions));
   return oneAtATime({
     hostKey: (asked) => hostKeys.ask(asked),
