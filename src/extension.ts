@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { DisposableStore, type Disposable } from './base/disposable.ts';
-import { toDisplay } from './base/displayText.ts';
+import { toNotice } from './base/displayText.ts';
 import type { KnownZone } from './base/time.ts';
 import { describeStep } from './remote/clockText.ts';
 import type { Node } from './remote/node.ts';
@@ -96,7 +96,7 @@ export function activate(context: vscode.ExtensionContext): void {
     registry.onDidStepClock(({ node, step }) => {
       if (!clockNotices.isNew(node.name, step, performance.now())) return;
       const told = describeStep(step, (time) => times.format(time, node.name));
-      void vscode.window.showWarningMessage(toDisplay(`${node.name}: ${told}.`, 300));
+      void vscode.window.showWarningMessage(toNotice(`${node.name}: ${told}.`, 300));
     }),
   );
   add(

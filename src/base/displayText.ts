@@ -28,6 +28,14 @@ export function toDisplay(text: string, maxLength = Infinity): string {
   return visible.length > maxLength ? `${visible.slice(0, maxLength)}…` : visible;
 }
 
+/**
+ * As `toDisplay`, for VS Code's notifications, progress titles and the prompts of input boxes: there `[x](command:y)`
+ * becomes a link that runs a command, so what could be one is broken by a space.
+ */
+export function toNotice(text: string, maxLength = Infinity): string {
+  return toDisplay(text, maxLength).replaceAll('](', '] (');
+}
+
 /** As `toDisplay`, for text of several lines: line feeds stay. */
 export function toDisplayLines(text: string): string {
   return text

@@ -2,7 +2,7 @@
 
 import * as vscode from 'vscode';
 import { describeError, isAbort, UserError } from '../base/errors.ts';
-import { toDisplay } from '../base/displayText.ts';
+import { toDisplay, toNotice } from '../base/displayText.ts';
 import {
   hostBlock,
   insertBlock,
@@ -84,11 +84,7 @@ export class AddNode {
       this.kept = '';
       return undefined;
     }
-    const choice = await vscode.window.showErrorMessage(
-      toDisplay(failure, 600),
-      correct,
-      'Keep It',
-    );
+    const choice = await vscode.window.showErrorMessage(toNotice(failure, 600), correct, 'Keep It');
     if (choice !== correct) return undefined;
     if (kept !== undefined && !(await kept.undo())) {
       throw new UserError('addNode.changedMeanwhile', `${name} was changed elsewhere meanwhile.`, {
@@ -215,7 +211,7 @@ export class AddNode {
   private async test(node: Node): Promise<string | undefined> {
     const options = {
       location: vscode.ProgressLocation.Notification,
-      title: `Connecting to ${toDisplay(node.name, 60)}`,
+      title: `Connecting to ${toNotice(node.name, 60)}`,
       cancellable: true,
     };
     try {

@@ -3,7 +3,7 @@
 
 import * as vscode from 'vscode';
 import { mapBounded } from '../base/async.ts';
-import { toDisplay } from '../base/displayText.ts';
+import { toDisplay, toNotice } from '../base/displayText.ts';
 import { canonicalText } from '../env/canonical.ts';
 import { snapshotNode } from '../env/collect.ts';
 import { fromSnapshot } from '../env/comparable.ts';
@@ -74,7 +74,7 @@ export class EnvDocuments implements vscode.TextDocumentContentProvider, vscode.
     const chapters = differingChapters(a, b, comparison);
     if (comparison.differences.length === 0 && chapters.length === 0) {
       const folded = `${comparison.folded.length} facts that do not matter are left out`;
-      void vscode.window.showInformationMessage(`${title}: no differences (${folded}).`);
+      void vscode.window.showInformationMessage(toNotice(`${title}: no differences (${folded}).`));
       return;
     }
     const summary = summaryTexts(comparison);

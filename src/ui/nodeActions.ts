@@ -2,7 +2,7 @@
 
 import * as vscode from 'vscode';
 import { mapBounded } from '../base/async.ts';
-import { toDisplay } from '../base/displayText.ts';
+import { toDisplay, toNotice } from '../base/displayText.ts';
 import { describeError, isAbort, UserError } from '../base/errors.ts';
 import { listProcesses } from '../profile/processes.ts';
 import type { Profile } from '../profile/profile.ts';
@@ -104,7 +104,7 @@ async function connectOne(registry: NodeRegistry, node: Node, uses: NodeUses): P
   } catch (error) {
     if (!(error instanceof UserError) || isAbort(error)) throw error;
     const details = 'Connection Report';
-    const text = toDisplay(describeError(error), 600);
+    const text = toNotice(describeError(error), 600);
     const choice = await vscode.window.showErrorMessage(text, details);
     if (choice === details) await uses.showConnectionReport(node);
   }

@@ -2,7 +2,7 @@
 // that is too large to be read whole.
 
 import * as vscode from 'vscode';
-import { toDisplay } from '../base/displayText.ts';
+import { toDisplay, toNotice } from '../base/displayText.ts';
 import { describeError, UserError } from '../base/errors.ts';
 import { FileWatch, type FileWatchOptions } from '../remote/fileWatch.ts';
 import {
@@ -156,7 +156,7 @@ export class NodeFiles implements vscode.FileSystemProvider, vscode.Disposable {
   private async browse(node: Node): Promise<void> {
     const name = toDisplay(node.name, 60);
     const home = await vscode.window.withProgress(
-      { location: vscode.ProgressLocation.Window, title: `Connecting to ${name}` },
+      { location: vscode.ProgressLocation.Window, title: toNotice(`Connecting to ${name}`) },
       async () => homeDirectory(await this.access.shell(node)),
     );
     const chosen = await vscode.window.showOpenDialog({
@@ -176,10 +176,12 @@ export class NodeFiles implements vscode.FileSystemProvider, vscode.Disposable {
     const key = uri.toString();
     if (this.offered.has(key)) return;
     this.offered.add(key);
-    void vscode.window.showWarningMessage(error.message, openTheEnd).then(async (choice) => {
-      this.offered.delete(key);
-      if (choice !== undefined) await openEnd(uri);
-    });
+    void vscode.window
+      .showWarningMessage(toNotice(error.message), openTheEnd)
+      .then(async (choice) => {
+        this.offered.delete(key);
+        if (choice !== undefined) await openEnd(uri);
+      });
   }
 
   private async locate(uri: vscode.Uri): Promise<{ path: NodePath; shell: Shell }> {

@@ -1,7 +1,7 @@
 // Wrong entries of `faultline.nodes`: one message for all of them, and only when they are others than before.
 
 import * as vscode from 'vscode';
-import { toDisplay } from '../base/displayText.ts';
+import { toDisplay, toNotice } from '../base/displayText.ts';
 
 const openSettings = 'Open Settings';
 const maxTold = 3;
@@ -18,7 +18,7 @@ export class NodeProblems {
     if (sentences.length === 0) return;
     const more = sentences.length - maxTold;
     const rest = more > 0 ? [`And ${more} more.`] : [];
-    const text = [...sentences.slice(0, maxTold), ...rest].join(' ');
+    const text = toNotice([...sentences.slice(0, maxTold), ...rest].join(' '));
     void vscode.window.showWarningMessage(text, openSettings).then((choice) => {
       if (choice !== openSettings) return;
       void vscode.commands.executeCommand('workbench.action.openSettings', 'faultline.nodes');

@@ -1,7 +1,7 @@
 // Passphrases of key files that the user wants kept: in VS Code's SecretStorage (the system's keyring), nowhere else.
 
 import * as vscode from 'vscode';
-import { toDisplay } from '../base/displayText.ts';
+import { toNotice } from '../base/displayText.ts';
 import type { PassphraseQuestion } from '../remote/loginPrompts.ts';
 
 const secretName = 'faultline.passphrases';
@@ -43,7 +43,7 @@ export class PassphraseStore {
     const keep = 'Keep';
     const never = 'Never Ask';
     const answer = await vscode.window.showInformationMessage(
-      `${toDisplay(keyFile, 200)} is unlocked until this window closes. ` +
+      `${toNotice(keyFile, 200)} is unlocked until this window closes. ` +
         'Keep its passphrase in the system’s keyring?',
       keep,
       'Only Now',

@@ -1,7 +1,7 @@
 // The questions a login may ask, as VS Code dialogs. All words of a node are shown as the node's.
 
 import * as vscode from 'vscode';
-import { toDisplay } from '../base/displayText.ts';
+import { toDisplay, toNotice } from '../base/displayText.ts';
 import { HostKeyQuestions } from '../remote/hostKeyQuestions.ts';
 import type {
   HostKeyQuestion,
@@ -62,7 +62,7 @@ function askPassphrase({ keyFile, wasWrong }: PassphraseQuestion): Promise<strin
   const file = toDisplay(keyFile, 200);
   return input({
     title: wasWrong ? 'Wrong passphrase' : 'Passphrase of a key',
-    prompt: wasWrong ? `That did not unlock ${file}: try again` : `Passphrase of ${file}`,
+    prompt: toNotice(wasWrong ? `That did not unlock ${file}: try again` : `Passphrase of ${file}`),
     password: true,
   });
 }
@@ -74,7 +74,7 @@ function askPassword(question: PasswordQuestion): Promise<string | undefined> {
     title: question.isFromNode
       ? `${where} asks (these are the node’s words)`
       : `Log in on ${where}`,
-    prompt: question.isFromNode ? `${where} says: “${text}”` : text,
+    prompt: toNotice(question.isFromNode ? `${where} says: “${text}”` : text),
     password: !question.echo,
   });
 }

@@ -2,7 +2,7 @@
 
 import * as vscode from 'vscode';
 import { describeError, isAbort, UserError } from '../base/errors.ts';
-import { toDisplay } from '../base/displayText.ts';
+import { toDisplay, toNotice } from '../base/displayText.ts';
 
 export class Reporter implements vscode.Disposable {
   private readonly log = vscode.window.createOutputChannel('Faultline', { log: true });
@@ -10,7 +10,7 @@ export class Reporter implements vscode.Disposable {
   /** A notification for the user; the log gets the stack of what is a bug. Cancellation is silent. */
   error(error: unknown): void {
     if (isAbort(error)) return;
-    const text = toDisplay(describeError(error), 600);
+    const text = toNotice(describeError(error), 600);
     if (error instanceof UserError) {
       this.log.warn(`${error.code}: ${text}`);
       void vscode.window.showErrorMessage(text);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { toDisplay, toDisplayLines } from '../../src/base/displayText.ts';
+import { toDisplay, toDisplayLines, toNotice } from '../../src/base/displayText.ts';
 
 const cases: readonly [string, string][] = [
   ['plain é 漢\ttab', 'plain é 漢\ttab'],
@@ -16,6 +16,12 @@ const cases: readonly [string, string][] = [
 for (const [input, expected] of cases) {
   test(`shown as ${expected}`, () => assert.equal(toDisplay(input), expected));
 }
+
+test('a notice holds no link that could run a command', () => {
+  const text = toNotice('Log in: [New code](command:workbench.action.quit) [b](http://x)\u001b');
+  assert.equal(text, 'Log in: [New code] (command:workbench.action.quit) [b] (http://x)‹ESC›');
+  assert.doesNotMatch(text, /\]\(/);
+});
 
 test('long text is cut with a mark', () => assert.equal(toDisplay('abcdef', 3), 'abc…'));
 
