@@ -1,5 +1,6 @@
 // The command `faultline`: the composition root for terminals, scripts and CI. The same core as the extension.
 
+import { toDisplayLines } from './base/displayText.ts';
 import { UserError, describeError, isAbort } from './base/errors.ts';
 import { exitCodes, wrongUse, type CliCommand, type CliContext } from './cli/context.ts';
 import { envCommand } from './cli/env.ts';
@@ -193,7 +194,7 @@ main(process.argv.slice(2), abort.signal).then(
       return;
     }
     if (error instanceof UserError) {
-      process.stderr.write(`faultline: ${describeError(error)}\n`);
+      process.stderr.write(`faultline: ${toDisplayLines(describeError(error))}\n`);
       const isUse = error.code.startsWith('cli.') || error.code.startsWith('settings.');
       process.exitCode = isUse ? exitCodes.wrongUse : exitCodes.nodeMissing;
       return;

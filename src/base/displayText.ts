@@ -43,3 +43,11 @@ export function toDisplayLines(text: string): string {
     .map((line) => toDisplay(line))
     .join('\n');
 }
+
+/** The same JSON with what a terminal could act on, and JSON itself lets pass, as escapes. */
+export function asciiControls(jsonText: string): string {
+  return jsonText.replace(
+    /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream';
 import type { CommandLog } from '../remote/commandLog.ts';
 import type { ConnectionReport } from '../remote/connectionReport.ts';
 import type { Node, NodeAccess } from '../remote/node.ts';
+import { asciiControls, toDisplayLines } from '../base/displayText.ts';
 import { UserError } from '../base/errors.ts';
 
 export interface CliContext {
@@ -52,8 +53,13 @@ export function findNode(name: string, nodes: readonly Node[]): Node {
   );
 }
 
-/** Output as one JSON document (with `--json`) or as text made only when it is wanted. */
+/**
+ * Output as one JSON document (with `--json`) or as text made only when it is wanted. Names come from settings that a
+ * folder brought along, and values from nodes: nothing in them acts on a terminal.
+ */
 export function print(context: CliContext, value: unknown, text: () => string): void {
-  const output = context.json ? JSON.stringify(value, undefined, 2) : text();
+  const output = context.json
+    ? asciiControls(JSON.stringify(value, undefined, 2))
+    : toDisplayLines(text());
   context.stdout.write(output.endsWith('\n') ? output : `${output}\n`);
 }

@@ -63,7 +63,7 @@ export function sarifReport(baselineFile: string, drifts: readonly NodeDrift[]):
           ruleId: ruleOf(difference),
           ruleIndex: ruleIds.indexOf(ruleOf(difference)),
           level: levels[difference.severity],
-          message: { text: `${node}: ${describe(difference)}` },
+          message: { text: plainText(`${node}: ${describe(difference)}`) },
           locations: [
             {
               // What is checked in is the baseline: CI shows a result beside a file.
@@ -87,7 +87,7 @@ export function sarifReport(baselineFile: string, drifts: readonly NodeDrift[]):
 }
 
 function notification(level: 'error' | 'warning', text: string): object {
-  return { level, message: { text: showText(text) } };
+  return { level, message: { text: plainText(showText(text)) } };
 }
 
 /** What kind of fact: `packages`, `env`, `limits` … */
@@ -177,6 +177,11 @@ const entities: Readonly<Record<string, string>> = {
   '"': '&quot;',
   '\t': '&#9;',
 };
+
+/** SARIF 2.1.0 §3.11.5 and §3.11.6: brackets would be a link, braces a placeholder. */
+function plainText(text: string): string {
+  return text.replace(/[\\[\]]/g, '\\$&').replace(/[{}]/g, '$&$&');
+}
 
 /** For an attribute. What XML 1.0 has no character for is not in it: controls are shown, the rest is replaced. */
 function escape(text: string): string {

@@ -2,7 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import type { Writable } from 'node:stream';
-import { toDisplay } from '../base/displayText.ts';
+import { asciiControls, toDisplay } from '../base/displayText.ts';
 import { describeError } from '../base/errors.ts';
 import type { Node } from '../remote/node.ts';
 import { isTimeDisplay, timeDisplays, type TimeDisplay } from '../base/time.ts';
@@ -237,14 +237,6 @@ function writeTo(stream: Writable, text: string): Promise<void> {
     };
     for (const event of ['drain', 'close', 'error']) stream.once(event, done);
   });
-}
-
-/** The same JSON with what a terminal could act on, and JSON itself lets pass, as escapes. */
-function asciiControls(jsonText: string): string {
-  return jsonText.replace(
-    /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function describe({

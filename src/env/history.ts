@@ -107,6 +107,8 @@ export class EnvHistory {
     const { head, lasting, passing } = takeApart(snapshot);
     const texts = [...lasting].map(([name, chapter]) => [name, canonicalJson(chapter)] as const);
     const chunks = Object.fromEntries(texts.map(([name, text]) => [name, hashOf(text)]));
+    // Also for a version that is known: a chunk of it may have been damaged or removed since.
+    for (const [name, text] of texts) await this.writeChunk(chunks[name] as string, text);
     const newest = (await this.stored(snapshot.node)).at(-1);
     if (newest !== undefined && isSameVersion(newest.manifest, { head, chunks })) {
       if (snapshot.takenAt > newest.lastSeenAt) {
@@ -114,7 +116,6 @@ export class EnvHistory {
       }
       return 'seen';
     }
-    for (const [name, text] of texts) await this.writeChunk(chunks[name] as string, text);
     const manifest: Manifest = { format: manifestFormat, version: 1, head, chunks, passing };
     const directory = this.nodeDirectory(snapshot.node);
     await mkdir(directory, { recursive: true, mode: 0o700 });

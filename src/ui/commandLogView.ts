@@ -117,6 +117,12 @@ export class CommandLogView
     }
   }
 
+  /** The tooltip shows the head of the whole program: made when somebody wants to see it. */
+  resolveTreeItem(item: vscode.TreeItem, row: CommandRow): vscode.TreeItem {
+    if (row.kind === 'command') item.tooltip = tooltip(row.entry);
+    return item;
+  }
+
   provideTextDocumentContent(uri: vscode.Uri): string {
     const entry = this.entryOf(uri);
     return entry === undefined
@@ -206,7 +212,6 @@ function commandItem(
   ].join(' · ');
   item.iconPath = commandIcon(entry);
   item.contextValue = 'command';
-  item.tooltip = tooltip(entry);
   item.command = { command: 'faultline.openCommand', title: 'Open Command', arguments: [row] };
   item.accessibilityInformation = { label: `${entry.title}, ${item.description}` };
   return item;

@@ -1,6 +1,7 @@
 // The connection report of a node as a document: every step on the way with its time, live while it connects.
 
 import * as vscode from 'vscode';
+import { toDisplay, toDisplayLines } from '../base/displayText.ts';
 import { formatReport } from '../remote/connectionReport.ts';
 import type { Node } from '../remote/node.ts';
 import type { NodeRegistry } from '../remote/nodeRegistry.ts';
@@ -46,12 +47,12 @@ export class ConnectionReports implements vscode.TextDocumentContentProvider {
     const node = this.registry.nodes.find((candidate) => candidate.name === name);
     const report = node === undefined ? undefined : this.registry.report(node);
     if (node === undefined || report === undefined) {
-      return `There was no connection to ${name} in this window yet.\n`;
+      return `There was no connection to ${toDisplay(name, 200)} in this window yet.\n`;
     }
     const state = this.registry.state(node);
     const reason =
       'failure' in state ? `\n${state.failure.message}\n${state.failure.hint ?? ''}\n` : '';
-    return `${formatReport(node.name, report)}${reason}`;
+    return `${formatReport(node.name, report)}${toDisplayLines(reason)}`;
   }
 }
 

@@ -44,6 +44,8 @@ export function createLateTree<Row>(
       onDidChangeTreeData: changes.event,
       getChildren: async (row) => (await loaded()).getChildren(row),
       getTreeItem: async (row) => (await loaded()).getTreeItem(row),
+      resolveTreeItem: async (item, row, token) =>
+        (await (await loaded()).resolveTreeItem?.(item, row, token)) ?? item,
     },
   });
 }

@@ -399,9 +399,9 @@ interface FilterItem extends vscode.QuickPickItem {
   readonly token: string | undefined;
 }
 
-/** A half-typed `label:` or `stat` gives way to the condition chosen for it. */
+/** A half-typed `label:`, `group:"eu w` or `stat` gives way to the condition chosen for it. */
 function withoutLastWord(text: string): string {
-  return text === '' || text.endsWith(' ') ? text : text.replace(/\S+$/, '');
+  return text === '' || text.endsWith(' ') ? text : text.replace(/(?:\w+:)?"[^"]*$|\S+$/, '');
 }
 
 export function isProduction(node: Node): boolean {

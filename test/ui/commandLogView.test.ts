@@ -110,7 +110,7 @@ test('hostile arguments are code in the hover, and cannot end it', () => {
   const args = ['```\n[x](command:evil)\u001b[2J', '$(x)'];
   log.begin('web-1', 'exec', { script: 'x', args }).end(done);
   const [row] = view.getChildren(view.getChildren()[0]);
-  const { value } = item(row!).tooltip;
+  const { value } = view.resolveTreeItem(item(row!) as never, row!).tooltip as { value: string };
   assert.ok(!value.includes('\u001b'));
   assert.match(value, /^# \$1 = ```$/m);
   log.dispose();
