@@ -16,7 +16,7 @@ import { ConnectionReport } from './connectionReport.ts';
 import { UnknownHostKey } from './hostKeyTrust.ts';
 import { jumpHostsOf } from './jumpHosts.ts';
 import { LoginGate } from './loginGate.ts';
-import type { LoginPrompts } from './loginPrompts.ts';
+import { acceptanceOf, type LoginPrompts } from './loginPrompts.ts';
 import type { Node } from './node.ts';
 import { PooledShell, type PoolLimits } from './pooledShell.ts';
 import type { ExecResult } from './shell.ts';
@@ -110,7 +110,7 @@ export function sshConnector(
         if (!(error instanceof UnknownHostKey) || answers.hostKey === undefined) throw error;
         const { question } = error;
         // Each key is asked about once in a connecting; one that is still unknown then cannot be helped.
-        if (accepted.has(question.fingerprint)) throw error;
+        if (accepted.has(acceptanceOf(question))) throw error;
         const end = report.begin(`Ask about the host key of ${question.name}`);
         if (!(await answers.hostKey(question))) {
           end('failed', 'declined');
@@ -118,7 +118,7 @@ export function sshConnector(
         }
         end('ok', 'accepted');
         signal.throwIfAborted();
-        accepted.add(question.fingerprint);
+        accepted.add(acceptanceOf(question));
       }
     }
   };

@@ -51,7 +51,7 @@ export interface ConnectOptions {
   /** Resolves the alias of a jump host. */
   readonly resolve: (alias: string) => Promise<SshTarget>;
   readonly prompts: LoginPrompts;
-  /** Fingerprints (`SHA256:…`) of unknown host keys that the user has accepted during this connecting. */
+  /** Unknown host keys that the user has accepted during this connecting (`acceptanceOf`). */
   readonly acceptedHostKeys: ReadonlySet<string>;
   readonly gate: LoginGate;
   readonly report: ConnectionReport;

@@ -17,7 +17,7 @@ import {
   type KnownHostsEntry,
 } from './knownHosts.ts';
 import { addKnownHost, readHostEntries, type KnownHostsContent } from './knownHostsFile.ts';
-import type { HostKeyQuestion } from './loginPrompts.ts';
+import { acceptanceOf, type HostKeyQuestion } from './loginPrompts.ts';
 import { keyTypeOf } from './publicKeyBlob.ts';
 import type { SshTarget } from './sshConfig.ts';
 
@@ -38,7 +38,7 @@ export type HostKeyTarget = Pick<
 >;
 
 export interface HostKeyTrustOptions {
-  /** Fingerprints (`SHA256:…`) of unknown keys that the user has accepted: written down, then trusted. */
+  /** Unknown keys that the user has accepted (`acceptanceOf`): written down, then trusted. */
   readonly accepted: ReadonlySet<string>;
   /** Whether somebody is there to be asked about an unknown key. */
   readonly canAsk: boolean;
@@ -50,7 +50,7 @@ export interface HostKeyTrustOptions {
 
 /**
  * Nobody has vouched for the key yet, and the user may: to be asked with no socket open, as sshd allows a login
- * two minutes and counts the unfinished ones. Connect again with the fingerprint among the accepted ones.
+ * two minutes and counts the unfinished ones. Connect again with the key among the accepted ones.
  */
 export class UnknownHostKey extends UserError {
   readonly question: HostKeyQuestion;
@@ -134,7 +134,8 @@ export class HostKeyTrust {
     const file = this.target.userKnownHostsFiles[0];
     if (mode === 'yes' || !this.isNameFit()) throw this.unknown(key);
     if (mode === 'accept-new' || mode === 'no') return this.add(key, file);
-    if (this.options.accepted.has(fingerprint(key))) return this.add(key, file);
+    const shown = acceptanceOf({ name: this.name, fingerprint: fingerprint(key) });
+    if (this.options.accepted.has(shown)) return this.add(key, file);
     if (file === undefined || !this.options.canAsk) throw this.unknown(key);
     throw new UnknownHostKey(this.target.alias, this.question(key, file));
   }

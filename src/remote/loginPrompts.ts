@@ -12,6 +12,17 @@ export interface HostKeyQuestion {
   readonly knownHostsFile: string;
 }
 
+/**
+ * What an accepted key is known by: a key is accepted for the host it was shown for. Otherwise a jump host whose key
+ * was accepted could answer for the nodes behind it.
+ */
+export function acceptanceOf({
+  name,
+  fingerprint,
+}: Pick<HostKeyQuestion, 'name' | 'fingerprint'>): string {
+  return `${name} ${fingerprint}`;
+}
+
 /** Resolves to true only when the user explicitly accepted the key. */
 export type AskHostKey = (question: HostKeyQuestion) => Promise<boolean>;
 

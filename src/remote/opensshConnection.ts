@@ -28,6 +28,7 @@ import type {
 import { takeOverMaster, type ProxiedMessages } from './controlMaster.ts';
 import { jumpHostsOf } from './jumpHosts.ts';
 import { OpensshLog, type OpensshStage } from './opensshLog.ts';
+import { acceptanceOf } from './loginPrompts.ts';
 import { opensshFailure, placeOf, unknownHostKey, type OpensshWay } from './opensshFailures.ts';
 import { SessionChannels } from './sessionChannels.ts';
 import type { SshConfigOptions, SshTarget } from './sshConfig.ts';
@@ -315,7 +316,7 @@ class OpensshLogin {
     switch (question.kind) {
       case 'hostKey': {
         const { fingerprint, takesFingerprint } = question;
-        if (this.options.acceptedHostKeys.has(fingerprint)) {
+        if (this.options.acceptedHostKeys.has(acceptanceOf(question))) {
           await endLastLine(place.target.userKnownHostsFiles[0]);
           return takesFingerprint ? fingerprint : 'yes';
         }

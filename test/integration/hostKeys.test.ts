@@ -125,7 +125,9 @@ test('R-01: a host key that is not the one on file is refused before anything is
       const hop = { ...direct, alias: 'hop' };
       const far = sshTarget({ alias: 'far', port: behind.port, ...files, proxyJump: ['hop'] });
       const options = {
-        accepted: [fingerprint(key.blob)],
+        accepted: [direct, hop, far].map(
+          ({ port }) => `[127.0.0.1]:${port} ${fingerprint(key.blob)}`,
+        ),
         prompts,
         jumps: new Map([['hop', hop]]),
       };

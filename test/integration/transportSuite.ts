@@ -408,7 +408,10 @@ export function transportSuite(name: string, make: MakeTransport): void {
 
     test('an accepted key is added to known_hosts, and the node is let in', async () => {
       await sshd.knownHosts('# mine, without a line end');
-      const connection = await connect('', { prompts: ask, accepted: [print()] });
+      const connection = await connect('', {
+        prompts: ask,
+        accepted: [`[127.0.0.1]:${sshd.port} ${print()}`],
+      });
       assert.equal((await run(connection, 'echo in')).stdout.toString(), 'in\n');
       connection.dispose();
       assert.equal(
@@ -419,7 +422,7 @@ export function transportSuite(name: string, make: MakeTransport): void {
 
     test('another key than the accepted one is a question again', async () => {
       await sshd.knownHosts('');
-      const accepted = [`SHA256:${'A'.repeat(43)}`];
+      const accepted = [`[127.0.0.1]:${sshd.port} SHA256:${'A'.repeat(43)}`];
       await assert.rejects(connect('', { prompts: ask, accepted }), UnknownHostKey);
       assert.equal(await readFile(join(sshd.dir, 'known_hosts'), 'utf8'), '');
     });
@@ -774,7 +777,8 @@ ${options.lines ?? '  IdentityFile none'}
           assert.equal(error.question.knownHostsFile, join(second.dir, 'known_hosts'));
           return true;
         });
-        const accepted = [fingerprint([...second.hostKeys.values()][0]!)];
+        const print = fingerprint([...second.hostKeys.values()][0]!);
+        const accepted = [`[127.0.0.1]:${second.port} ${print}`];
         (await connectBy(make, configFile, { prompts, accepted })).dispose();
       } finally {
         await first.stop();

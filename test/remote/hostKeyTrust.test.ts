@@ -82,7 +82,7 @@ test('a known key is trusted in every mode, from the user’s file or the system
 
 test('a changed or revoked key is refused in every mode, whatever was accepted', async () => {
   for (const strictHostKeyChecking of ['ask', 'yes', 'accept-new', 'no'] as const) {
-    const options = { strictHostKeyChecking, accepted: new Set([fingerprint(ours)]) };
+    const options = { strictHostKeyChecking, accepted: new Set([`h ${fingerprint(ours)}`]) };
     const changed = await check(knownHostsLine('h', other), options);
     assert.equal(changed.error?.code, 'node.hostKeyChanged');
     assert.match(changed.error.message, /another key is on file \(.*known_hosts:1\)/);
@@ -122,7 +122,7 @@ test('an unknown key nobody can be asked about is refused', async () => {
 });
 
 test('with StrictHostKeyChecking yes nothing is asked and nothing is accepted', async () => {
-  const accepted = new Set([fingerprint(ours)]);
+  const accepted = new Set([`h ${fingerprint(ours)}`]);
   const { error, text } = await check('', { strictHostKeyChecking: 'yes', accepted });
   assert.equal(error?.code, 'node.hostKeyUnknown');
   assert.ok(!(error instanceof UnknownHostKey));
@@ -130,7 +130,7 @@ test('with StrictHostKeyChecking yes nothing is asked and nothing is accepted', 
 });
 
 test('an accepted key is written and trusted; another one is asked about', async () => {
-  const accepted = new Set([fingerprint(ours)]);
+  const accepted = new Set([`h ${fingerprint(ours)}`]);
   const { error, text, added } = await check('# mine, no line end', { accepted });
   assert.equal(error, undefined);
   assert.equal(text, `# mine, no line end\n${knownHostsLine('h', ours)}`);
@@ -140,6 +140,14 @@ test('an accepted key is written and trusted; another one is asked about', async
   );
   const unknown = await check('', { accepted, key: other });
   assert.ok(unknown.error instanceof UnknownHostKey);
+});
+
+test('a key that was accepted for one host is a question for another, which may only pretend', async () => {
+  const accepted = new Set([`h ${fingerprint(ours)}`]);
+  const { error, text } = await check('', { accepted, host: 'behind-h' });
+  assert.ok(error instanceof UnknownHostKey);
+  assert.equal(error.question.name, 'behind-h');
+  assert.equal(text, '');
 });
 
 test('accept-new and no add a key without a question, and say so', async () => {
@@ -152,7 +160,7 @@ test('accept-new and no add a key without a question, and say so', async () => {
 });
 
 test('hashed names stay hashed, and become so with HashKnownHosts', async () => {
-  const accepted = new Set([fingerprint(ours)]);
+  const accepted = new Set([`h ${fingerprint(ours)}`]);
   const hashedBefore = knownHostsLine('g', other, true);
   for (const [before, hashKnownHosts] of [
     [hashedBefore, false],
@@ -213,7 +221,7 @@ test('an accepted key counts although it cannot be written down, and that is sai
   await symlink('/proc/self/nowhere/known_hosts', join(folder.path, 'known_hosts'));
   const failures: unknown[] = [];
   const trust = await HostKeyTrust.load(targetWith(join(folder.path, 'known_hosts')), {
-    accepted: new Set([fingerprint(ours)]),
+    accepted: new Set([`h ${fingerprint(ours)}`]),
     canAsk: true,
     onDidNotAdd: (_question, error) => failures.push(error),
   });
@@ -237,7 +245,7 @@ test('a new file is for its owner alone, in a folder for its owner alone', async
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'ssh', 'known_hosts');
   const trust = await HostKeyTrust.load(targetWith(path), {
-    accepted: new Set([fingerprint(ours)]),
+    accepted: new Set([`h ${fingerprint(ours)}`]),
     canAsk: true,
   });
   await trust.check(ours);
@@ -246,7 +254,7 @@ test('a new file is for its owner alone, in a folder for its owner alone', async
   await chmod(path, 0o644);
   const again = await HostKeyTrust.load(
     { ...targetWith(path), host: 'g' },
-    { accepted: new Set([fingerprint(ours)]), canAsk: true },
+    { accepted: new Set([`g ${fingerprint(ours)}`]), canAsk: true },
   );
   await again.check(ours);
   assert.equal((await stat(path)).mode & 0o777, 0o644);
