@@ -33,7 +33,10 @@ export interface Channel extends Disposable {
 }
 
 export interface Connection extends Disposable {
-  /** Fires once, when the connection is gone, with the reason when it was not asked for. */
+  /**
+   * Fires once, when the connection is gone, with the reason when it was not asked for. Who comes later is called at
+   * once: a connection may be lost before anybody can listen.
+   */
   readonly onDidClose: Event<Error | undefined>;
   /**
    * Errors: `node.sessionLimit` when sshd allows no further session on this connection (MaxSessions),

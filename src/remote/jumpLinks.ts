@@ -2,6 +2,7 @@
 // it, and a moment longer for the next.
 
 import { abortable } from '../base/async.ts';
+import { toDisposable } from '../base/disposable.ts';
 import type { ConnectOptions } from './connection.ts';
 import type { LoginPass } from './loginGate.ts';
 import type { SshTarget } from './sshConfig.ts';
@@ -92,13 +93,18 @@ export class JumpLinks<L extends JumpLink> {
       const hop = known ?? this.open(key, context, chain, depth);
       clearTimeout(hop.linger);
       hop.users++;
-      const leave = once(() => this.leave(key, hop));
+      const left = toDisposable(() => this.leave(key, hop));
+      const leave = (): void => left.dispose();
       try {
         return { got: await abortable(hop.opened, signal), leave };
       } catch (error) {
         leave();
         // Nobody waits for it any more, and it may just be asking somebody.
-        if (hop.users === 0) hop.abort.abort();
+        if (hop.users === 0) {
+          // Whoever comes now makes one of their own: this one may take a while to end.
+          if (this.hops.get(key) === hop) this.hops.delete(key);
+          hop.abort.abort();
+        }
         signal?.throwIfAborted();
         // One made in the background could ask nobody; where somebody can be asked, it is made again.
         if (known === undefined || known.isInteractive || !isInteractive(context)) throw error;
@@ -189,13 +195,4 @@ function behind(way: { readonly entry: string }, target: SshTarget): string {
 
 function isInteractive({ prompts }: Pick<ConnectOptions, 'prompts'>): boolean {
   return prompts.hostKey !== undefined || prompts.password !== undefined;
-}
-
-function once(action: () => void): () => void {
-  let isDone = false;
-  return () => {
-    if (isDone) return;
-    isDone = true;
-    action();
-  };
 }

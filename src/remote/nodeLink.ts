@@ -25,7 +25,6 @@ export type ConnectNode = (
 /** What is tried again by itself after a connection was lost; anything else needs the user. */
 const passing = new Set([
   'node.connectionLost',
-  'node.garbled',
   'node.refused',
   'node.noRoute',
   'node.nameNotFound',

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withDeadline } from '../base/async.ts';
 import { toDisplay } from '../base/displayText.ts';
-import { Emitter } from '../base/emitter.ts';
+import { OnceEmitter } from '../base/emitter.ts';
 import { UserError } from '../base/errors.ts';
 import {
   AskpassReader,
@@ -81,6 +81,7 @@ async function connectOpenssh(
     try {
       const askpass = await installAskpass(directory);
       const socketPath = join(directory, 'm');
+      signal?.throwIfAborted();
       const login = new OpensshLogin({ config, options, destination, hops, askpass, socketPath });
       // Where a person thinks, others may log in.
       login.onAsk = leaveGate;
@@ -189,6 +190,8 @@ class OpensshLogin {
   private questions = 0;
   /** ssh has warned of a changed or revoked host key. */
   private isWarned = false;
+  /** A way to log in was tried in which the node asks. */
+  private mayNodeAsk = false;
   /** The user declined a question: the login then ends as cancelled, not as refused. */
   private wasDeclined = false;
   /** Key file → what was answered, for a second sshd on the way that wants the same key. */
@@ -245,6 +248,8 @@ class OpensshLogin {
 
   private onLine(line: string, onReady: () => void): void {
     this.log.accept(line);
+    const { method } = this.log.hop;
+    this.mayNodeAsk ||= method === 'keyboard-interactive' || method === 'password';
     if (this.isOver) return;
     // Its own ssh to a jump host says so, too, but has no control socket.
     if (/Entering interactive session/.test(line) && existsSync(this.login.socketPath)) {
@@ -291,7 +296,7 @@ class OpensshLogin {
   // --- questions -----------------------------------------------------------------------------------------
 
   private async answer(asked: AskpassQuestion): Promise<void> {
-    const question = readQuestion(asked, this.log.hop.method);
+    const question = readQuestion(asked, this.methodNow());
     if (question.kind === 'notice') {
       this.log.note('Waiting for you', toDisplay(question.text, maxPromptLength));
       this.log.stage = 'sign';
@@ -358,13 +363,22 @@ class OpensshLogin {
     }
   }
 
+  /**
+   * The way to log in that ssh is at. Before 8.5 nothing marks a node's question as its own, and its banner can forge
+   * the line that says what ssh does: once the node may ask, all questions are the node's there.
+   */
+  private methodNow(): string | undefined {
+    if (this.mayNodeAsk && !this.log.marksNodeWords) return 'keyboard-interactive';
+    return this.log.hop.method;
+  }
+
   /** With keyboard-interactive the instructions stand in lines of their own before the question. */
   private nodeWords(prompt: string): string {
     const lines = this.log.lines
       .map(({ text }) => text)
       .filter((text) => !text.startsWith('debug1: read_passphrase'));
     const from = lines.findLastIndex((line) => line.startsWith('debug1: '));
-    return [...lines.slice(from + 1), prompt].join('\n');
+    return [...lines.slice(from + 1).map((line) => line.trim()), prompt].join(' ').trimStart();
   }
 
   private async passphrase(keyFile: string): Promise<string | undefined> {
@@ -439,7 +453,7 @@ class Master {
     this.child.stderr?.destroy();
     // What it had started is told, too, and then not asked any more.
     for (let waited = 0; waited < killAfterMs && this.kill('SIGTERM'); waited += groupPollMs) {
-      await new Promise((resolve) => setTimeout(resolve, groupPollMs).unref());
+      await new Promise((resolve) => setTimeout(resolve, groupPollMs));
     }
     this.kill('SIGKILL');
   }
@@ -473,7 +487,7 @@ class OpensshConnection implements Connection {
   private readonly master: Master;
   private readonly log: OpensshLog;
   private readonly channels: SessionChannels;
-  private readonly closed = new Emitter<Error | undefined>();
+  private readonly closed = new OnceEmitter<Error | undefined>();
   private proxied: ProxiedMessages | undefined;
   private isClosed = false;
 
@@ -492,12 +506,17 @@ class OpensshConnection implements Connection {
 
   /** Before anything else; rejects when ssh cannot do it. */
   async takeOver(socketPath: string): Promise<void> {
-    this.proxied = await takeOverMaster(
-      socketPath,
-      (message) => this.channels.accept(message),
-      // What ssh has to say on its end has been written, and is read in a moment.
-      () => setTimeout(() => this.onLost(), reasonMs),
-    );
+    try {
+      this.proxied = await takeOverMaster(
+        socketPath,
+        (message) => this.channels.accept(message),
+        // What ssh has to say on its end has been written, and is read in a moment.
+        () => setTimeout(() => this.onLost(), reasonMs),
+      );
+    } catch (error) {
+      // ssh is gone, and its socket with it.
+      throw error instanceof UserError ? error : connectionLost(this.node, error);
+    }
     // Its end is heard of on the socket.
     this.master.onExit = () => undefined;
   }
@@ -533,7 +552,6 @@ class OpensshConnection implements Connection {
     this.proxied?.destroy();
     void this.master.end();
     this.closed.fire(reason);
-    this.closed.dispose();
   }
 }
 

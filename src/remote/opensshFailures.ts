@@ -170,7 +170,7 @@ const loginReasons: readonly Reason[] = [
       }),
   ],
   [
-    /^(?:kex|ssh)_exchange_identification: |^Connection (?:closed|reset) by |^Connection to .* (?:timed out|closed)/,
+    /^(?:kex|ssh)_exchange_identification: |^Connection (?:closed|reset) by |^Connection to .* (?:timed out|closed)|^ssh_dispatch_run_fatal: Connection to .*: (?:Broken pipe|Connection (?:reset|closed))/,
     ({ way, place, log }) => {
       const { proxyCommand } = place.target;
       const isProxy = proxyCommand !== undefined && !log.hop.hasSpoken && place.where === way.node;

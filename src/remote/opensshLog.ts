@@ -3,7 +3,10 @@
 
 import type { ConnectionReport } from './connectionReport.ts';
 
-/** What ssh is waiting for. The words of a node (its banner) may claim any: it only sets clocks and sentences. */
+/**
+ * What ssh is waiting for. The words of a node (its banner) may claim any: it sets clocks and sentences, and decides
+ * whose words a question holds only where ssh itself marks the node's (`marksNodeWords`).
+ */
 export type OpensshStage =
   /** Not connected, or a jump host passes us on. */
   | 'connect'
@@ -96,6 +99,12 @@ export class OpensshLog {
     return this.stage === 'login' || this.stage === 'sign';
   }
 
+  /** Since OpenSSH 8.5 `(user@host) ` stands before the words of a node that asks. */
+  get marksNodeWords(): boolean {
+    const [, major = 0, minor = 0] = /^OpenSSH_(\d+)\.(\d+)/.exec(this.version ?? '') ?? [];
+    return Number(major) > 8 || (Number(major) === 8 && Number(minor) >= 5);
+  }
+
   /** The lines that a node or a proxy wrote: everything but ssh's own notes. */
   get words(): readonly string[] {
     return this.lines.map(({ text }) => text).filter((line) => !/^debug\d: |^OpenSSH_/.test(line));
@@ -109,7 +118,8 @@ const meanings: readonly Meaning[] = [
     /^(OpenSSH_\S+?),? /,
     (log, [, version]) => {
       // Each hop's ssh says so; one line is enough.
-      if (log.version === undefined) log.note('Use the ssh program of this machine', version);
+      if (log.version !== undefined) return;
+      log.note('Use the ssh program of this machine', version);
       log.version = version;
     },
   ],

@@ -418,8 +418,8 @@ export class PooledShell implements Shell {
       lifeline: new Lifeline((command) => this.openLifeline(lane, command), this.limits.silenceMs),
     };
     this.lanes.push(lane);
-    connection.onDidClose((reason) => this.onLaneClosed(lane, reason));
     this.armAge(lane);
+    connection.onDidClose((reason) => this.onLaneClosed(lane, reason));
     return lane;
   }
 
@@ -459,11 +459,16 @@ export class PooledShell implements Shell {
 
   private onEmpty(lane: Lane): void {
     if (lane.isRetired) return lane.connection.dispose();
-    if (this.lanes.length < 2) return;
+    if (this.inService < 2) return;
     lane.idle = setTimeout(() => {
-      if (lane.used === 0 && this.lanes.length > 1) lane.connection.dispose();
+      if (lane.used === 0 && this.inService > 1) lane.connection.dispose();
     }, this.limits.spareIdleMs);
     lane.idle.unref();
+  }
+
+  /** Connections that take new channels: one that only serves its last ones is none to fall back on. */
+  private get inService(): number {
+    return this.lanes.filter((lane) => !lane.isRetired).length;
   }
 
   private mayConnectAnother(): boolean {
@@ -478,7 +483,10 @@ export class PooledShell implements Shell {
       (connection) => {
         this.another = undefined;
         if (this.isClosed) connection.dispose();
-        else this.addLane(connection);
+        else if (!this.lanes.includes(this.addLane(connection))) {
+          // It was lost already: the next one may well be, too.
+          this.noAnotherUntil = performance.now() + anotherRetryMs;
+        }
         this.serveWaiting();
         return true;
       },

@@ -13,7 +13,7 @@ import ssh2, {
 } from 'ssh2';
 import { abortable, withDeadline } from '../base/async.ts';
 import { toDisplay } from '../base/displayText.ts';
-import { Emitter } from '../base/emitter.ts';
+import { OnceEmitter } from '../base/emitter.ts';
 import { UserError } from '../base/errors.ts';
 import type {
   Channel,
@@ -304,7 +304,7 @@ async function openSocket(
   }
   const socket = await report.step(
     `Ask ${through.where} for a way to ${target.host}:${target.port}`,
-    () => abortable(forward(where, target, through, timeoutMs), signal),
+    () => abortable(forward(where, target, through, timeoutMs, signal), signal),
   );
   return { socket };
 }
@@ -314,6 +314,7 @@ function forward(
   target: SshTarget,
   through: Link,
   timeoutMs: number,
+  signal: AbortSignal | undefined,
 ): Promise<Duplex> {
   let isLate = false;
   const opened = new Promise<Duplex>((resolve, reject) => {
@@ -322,7 +323,7 @@ function forward(
         if (error !== undefined) return reject(jumpRefused(where, target, error));
         through.watch(channel);
         // Nobody waits for one that comes too late.
-        if (isLate || through.isClosed) channel.destroy();
+        if (isLate || signal?.aborted === true || through.isClosed) channel.destroy();
         resolve(channel);
       });
     } catch (error) {
@@ -781,7 +782,7 @@ class Ssh2Connection implements Connection {
   private readonly node: string;
   private readonly link: Link;
   private readonly channelMs: number;
-  private readonly closed = new Emitter<Error | undefined>();
+  private readonly closed = new OnceEmitter<Error | undefined>();
 
   readonly onDidClose = this.closed.event;
 
@@ -793,7 +794,6 @@ class Ssh2Connection implements Connection {
     link.onClose((reason) => {
       leaveHop();
       this.closed.fire(reason);
-      this.closed.dispose();
     });
   }
 

@@ -1,12 +1,12 @@
 // A Connection whose channels are child processes of this machine, with limits and ends as a test wants them.
 
 import { spawn } from 'node:child_process';
-import { Emitter } from '../../src/base/emitter.ts';
+import { OnceEmitter } from '../../src/base/emitter.ts';
 import type { Channel, ChannelRequest, Connection } from '../../src/remote/connection.ts';
 import { sessionLimit } from '../../src/remote/sshFailures.ts';
 
 export class FakeConnection implements Connection {
-  private readonly closedEmitter = new Emitter<Error | undefined>();
+  private readonly closedEmitter = new OnceEmitter<Error | undefined>();
   private readonly channels = new Set<Channel>();
   readonly onDidClose = this.closedEmitter.event;
   /** As sshd's MaxSessions. */

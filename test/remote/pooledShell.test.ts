@@ -252,3 +252,40 @@ test('every command is kept with its text, its bytes both ways and its end', asy
   commands.dispose();
   shell.dispose();
 });
+
+test('a connection that only serves its last terminal is none to fall back on', async () => {
+  const { shell, connections } = pool({ limits: { maxAgeMs: 60, spareIdleMs: 20 } });
+  const long = await shell.start({ script: 'exec cat' });
+  await eventually(() => assert.equal(connections.length, 2));
+  await shell.exec(echo);
+  await new Promise((resolve) => setTimeout(resolve, 40));
+  // The old one is retired; the new one stays although it is idle, until it is of age itself.
+  assert.equal((await shell.exec(echo)).stdout.toString(), 'x\n');
+  assert.equal(
+    connections.slice(1).every((connection) => connection.isClosed),
+    false,
+  );
+  long.dispose();
+  shell.dispose();
+});
+
+test('a connection that was lost before anybody listened is none', async () => {
+  const connections = [new FakeConnection({ maxSessions: 1 })];
+  const shell = new PooledShell({
+    node: 'node',
+    connection: connections[0]!,
+    connectAnother: () => {
+      connections.push(new FakeConnection());
+      connections.at(-1)!.lose(connectionLost('node'));
+      return Promise.resolve(connections.at(-1)!);
+    },
+    limits: { maxWaitMs: 200 },
+  });
+  await Promise.all([shell.exec(echo), shell.exec(echo)]);
+  const long = await shell.start({ script: 'exec cat' });
+  assert.deepEqual([connections.length, shell.connectionCount], [2, 1]);
+  long.dispose();
+  await eventually(() => assert.equal(shell.channelsInUse, 0));
+  assert.equal((await shell.exec(echo)).stdout.toString(), 'x\n');
+  shell.dispose();
+});
