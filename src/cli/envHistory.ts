@@ -44,13 +44,14 @@ export async function showHistory(
       'A fact is named as in "env diff", or by its last part: packages./usr.numpy, or numpy.',
     );
   }
+  const known = await knownSince(history, node, versions, fact);
   print(context, { node, fact, now, firstSeenAt: first.firstSeenAt, changes: told }, () =>
     [
       ...now.map(({ path, text }) => {
         const change = told.findLast(({ changed }) => changed.some((each) => each.path === path));
         const since =
           change === undefined
-            ? `since before ${first.firstSeenAt}`
+            ? (known.get(path) ?? `since before ${first.firstSeenAt}`)
             : `since between ${change.after} and ${change.before}`;
         return `${showText(path)} is ${showText(text)}, ${since}`;
       }),
@@ -101,6 +102,36 @@ function valuesOf(
   );
 }
 
+/**
+ * For facts that are not in all versions as they are now, from when on they are: before, the chapter could not be
+ * read, or the fact went by another name.
+ */
+async function knownSince(
+  history: EnvHistory,
+  node: string,
+  versions: readonly EnvVersion[],
+  fact: string,
+): Promise<ReadonlyMap<string, string>> {
+  const oldest = new Map<string, { readonly text: string; readonly since: string }>();
+  const ended = new Set<string>();
+  for (const { firstSeenAt, lastSeenAt } of [...versions].reverse()) {
+    const snapshot = await history.snapshotAt(node, lastSeenAt);
+    const values = snapshot === undefined ? [] : valuesOf(fact, factRows([fromSnapshot(snapshot)]));
+    const texts = new Map(values.map(({ path, text }) => [path, text]));
+    const isNewest = oldest.size === 0;
+    for (const path of isNewest ? texts.keys() : oldest.keys()) {
+      const text = texts.get(path);
+      if (ended.has(path)) continue;
+      if (text === undefined || (!isNewest && text !== oldest.get(path)?.text)) ended.add(path);
+      else oldest.set(path, { text, since: firstSeenAt });
+    }
+    if (isNewest && texts.size === 0) break;
+  }
+  return new Map(
+    [...ended].map((path) => [path, `at least since ${oldest.get(path)?.since ?? ''}`]),
+  );
+}
+
 function describeCell(cell: FactCell | undefined): string {
   if (cell === undefined || cell.kind === 'absent') return 'not there';
   return cell.kind === 'value' ? cell.text : `unknown: ${cell.why}`;
@@ -118,8 +149,11 @@ function splitChange({ after, before, differences }: EnvChange, fact: string) {
 
 const maxValueLength = 120;
 
+function cut(text: string): string {
+  return text.length > maxValueLength ? `${text.slice(0, maxValueLength)}…` : text;
+}
+
 function describeDifference({ severity, path, a, b }: EnvDifference): string {
-  const show = (value: string | null): string =>
-    value === null ? '–' : showText(value.slice(0, maxValueLength));
+  const show = (value: string | null): string => (value === null ? '–' : cut(showText(value)));
   return `${severity.padEnd(7)} ${showText(path)}: ${show(a)} → ${show(b)}`;
 }

@@ -50,10 +50,11 @@ export class HoldBack<Mark extends { readonly kind: string } = never> {
 
   /** Stands behind all entries of the node that were added before it, and before all that are added later. */
   mark(node: string, mark: Mark, now: EpochMs): void {
-    const times = [...this.lastOfFile]
-      .filter(([file]) => file.startsWith(`${node}\0`))
-      .map(([, time]) => time);
-    const sortTime = times.length === 0 ? now : Math.max(...times);
+    let latest: EpochMs | undefined;
+    for (const [file, time] of this.lastOfFile) {
+      if (file.startsWith(`${node}\0`)) latest = Math.max(latest ?? time, time);
+    }
+    const sortTime = latest ?? now;
     this.lastMark.set(node, sortTime);
     this.insert({ item: mark, sortTime, arrivedAt: now });
   }

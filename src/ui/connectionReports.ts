@@ -5,6 +5,7 @@ import { toDisplay, toDisplayLines } from '../base/displayText.ts';
 import { formatReport } from '../remote/connectionReport.ts';
 import type { Node } from '../remote/node.ts';
 import type { NodeRegistry } from '../remote/nodeRegistry.ts';
+import { pathPart } from './names.ts';
 
 const scheme = 'faultline-connection';
 /** Its editors wrap lines: see `configurationDefaults` in package.json. */
@@ -44,7 +45,7 @@ export class ConnectionReports implements vscode.TextDocumentContentProvider {
 
   provideTextDocumentContent(uri: vscode.Uri): string {
     const name = uri.path.slice(1).replace(/ connection$/, '');
-    const node = this.registry.nodes.find((candidate) => candidate.name === name);
+    const node = this.registry.nodes.find((candidate) => pathPart(candidate.name) === name);
     const report = node === undefined ? undefined : this.registry.report(node);
     if (node === undefined || report === undefined) {
       return `There was no connection to ${toDisplay(name, 200)} in this window yet.\n`;
@@ -57,5 +58,5 @@ export class ConnectionReports implements vscode.TextDocumentContentProvider {
 }
 
 function uriOf(node: Node): vscode.Uri {
-  return vscode.Uri.from({ scheme, path: `/${node.name} connection` });
+  return vscode.Uri.from({ scheme, path: `/${pathPart(node.name)} connection` });
 }

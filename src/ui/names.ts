@@ -60,3 +60,8 @@ export const commandsOf = {
 export type CommandsOf<Part extends keyof typeof commandsOf> = Commands<
   (typeof commandsOf)[Part][number]
 >;
+
+/** A node's name as one part of an address's path: a name may begin with a slash, and a path not with two. */
+export function pathPart(name: string): string {
+  return name.replaceAll('/', '%2F');
+}

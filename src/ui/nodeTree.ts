@@ -22,7 +22,7 @@ import {
   type NodeGroup,
   type NodeGrouping,
 } from './nodeFilter.ts';
-import { views } from './names.ts';
+import { pathPart, views } from './names.ts';
 
 /** Scheme of the URIs that carry a node's decoration; nothing opens them. */
 const decorationScheme = 'faultline-node';
@@ -315,7 +315,7 @@ export class NodeTree implements vscode.TreeDataProvider<NodeRow> {
   private decoration(uri: vscode.Uri): vscode.FileDecoration | undefined {
     if (uri.scheme !== decorationScheme) return undefined;
     const name = uri.path.slice(1);
-    const node = this.source.nodes.find((candidate) => candidate.name === name);
+    const node = this.source.nodes.find((candidate) => pathPart(candidate.name) === name);
     if (node === undefined || !isProduction(node)) return undefined;
     return new vscode.FileDecoration('P', 'Production', new vscode.ThemeColor('charts.orange'));
   }
@@ -409,7 +409,7 @@ export function isProduction(node: Node): boolean {
 }
 
 function decorationUri(node: Node): vscode.Uri {
-  return vscode.Uri.from({ scheme: decorationScheme, path: `/${node.name}` });
+  return vscode.Uri.from({ scheme: decorationScheme, path: `/${pathPart(node.name)}` });
 }
 
 function nodeItem(node: Node, state: NodeState): vscode.TreeItem {

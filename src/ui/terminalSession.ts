@@ -25,11 +25,11 @@ const burstPauseMs = 10;
 
 /**
  * What a program that was cut off may have left behind: the alternate screen, mouse reports, bracketed paste, a
- * hidden cursor, a scroll region, colours. (The more usual 1049 would also move the cursor, where the screen is the
+ * hidden cursor, a scroll region, colours, and a link that was left open. (The more usual 1049 would also move the cursor, where the screen is the
  * normal one already.)
  */
 const resetModes =
-  '\u001b[?1047l\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1006l\u001b[?2004l\u001b[!p\u001b[?25h\u001b[0m';
+  '\u001b]8;;\u001b\\\u001b[?1047l\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1006l\u001b[?2004l\u001b[!p\u001b[?25h\u001b[0m';
 
 export class TerminalSession {
   private readonly options: TerminalSessionOptions;

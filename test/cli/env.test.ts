@@ -245,6 +245,16 @@ test('env check writes them, and --format is checked', async () => {
   await assert.rejects(faultline(of('pdf')), { code: 'cli.usage', message: /not pdf/ });
 });
 
+test('env history: what could not be read at first is not known to have been so before', async () => {
+  const record = (takenAt: string, pythons: object): Promise<unknown> =>
+    history.record({ ...sampleSnapshot({ takenAt, node: 'work-9' }), pythons } as never);
+  await record('2026-11-01T00:00:00.000Z', { unavailable: 'it took too long' });
+  await record('2026-11-02T00:00:00.000Z', sampleSnapshot({}).pythons);
+  const { stdout } = await faultline(['history', 'work-9', 'pip']);
+  assert.match(stdout, /pip is \S+, at least since 2026-11-02T00:00:00\.000Z/);
+  assert.doesNotMatch(stdout, /since before/);
+});
+
 test('env history: what changed and when, and since when one fact is as it is', async () => {
   const record = (takenAt: string, region: string, cwd: string): Promise<unknown> =>
     history.record(
