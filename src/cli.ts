@@ -15,13 +15,11 @@ import {
   runsCommand,
   showCommand,
 } from './cli/runs.ts';
-import { createRedactionKey } from './env/redactionKey.ts';
-import { redactArgv } from './env/redact.ts';
-import { CommandLog } from './remote/commandLog.ts';
 import { commandList } from './remote/commandText.ts';
 import { sshConnector, type ConnectSettings } from './remote/connect.ts';
 import { NodeRegistry } from './remote/nodeRegistry.ts';
 import { combineNodes, readSettings, type Settings } from './remote/settings.ts';
+import { maskedCommandLog } from './env/maskedCommandLog.ts';
 import { environmentOfRun } from './run/runEnvironment.ts';
 import { findRun } from './run/runStore.ts';
 
@@ -148,8 +146,7 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
     options.settings ?? defaultSettingsFile,
     options.settings !== undefined,
   );
-  const redactionKey = createRedactionKey();
-  const log = new CommandLog((words) => redactArgv(words, redactionKey));
+  const log = maskedCommandLog();
   const ssh = trustedSsh(settings, options);
   const prompts = terminalPrompts({ input: process.stdin, output: process.stderr });
   const registry = new NodeRegistry(

@@ -41,7 +41,7 @@ export function activate(context: vscode.ExtensionContext): void {
 
   // The way to the nodes
   const commandLog = late(async () => {
-    const { maskedCommandLog } = await import('./ui/maskedCommandLog.ts');
+    const { maskedCommandLog } = await import('./env/maskedCommandLog.ts');
     return add(maskedCommandLog());
   });
   const passphrases = late(async () => {

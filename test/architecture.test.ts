@@ -66,6 +66,7 @@ const LOADED_AT_START: readonly string[] = [
   'remote/connectionReport.ts',
   'remote/failureWords.ts',
   'remote/nodeLink.ts',
+  'remote/node.ts',
   'remote/nodeRegistry.ts',
   'remote/syncDaemon.ts',
   'ui/clockNotices.ts',

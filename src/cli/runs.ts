@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
 import { describeError, UserError } from '../base/errors.ts';
 import { toDisplay } from '../base/displayText.ts';
-import type { Node } from '../remote/node.ts';
+import { isProduction, type Node } from '../remote/node.ts';
 import { readCurrentFacts } from '../run/current.ts';
 import { planLaunch } from '../run/launchPlan.ts';
 import { preflight, summarise, type Finding } from '../run/preflight.ts';
@@ -206,7 +206,7 @@ async function confirmRerun(
   yes: boolean,
   context: CliContext,
 ): Promise<void> {
-  if (yes || !node.labels.includes('production')) return;
+  if (yes || !isProduction(node)) return;
   const command = toDisplay(run.record.argv.join(' '), 300);
   if (!process.stdin.isTTY || context.json) {
     throw new UserError(

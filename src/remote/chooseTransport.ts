@@ -78,11 +78,8 @@ export async function chooseForWay(
   setting: TransportSetting,
   config: SshConfigOptions,
 ): Promise<TransportChoice> {
-  let choice: TransportChoice = {
-    transport: setting === 'system' ? 'system' : 'ssh2',
-    reason: undefined,
-  };
-  if (setting !== 'auto') return choice;
+  if (setting !== 'auto') return { transport: setting, reason: undefined };
+  let choice: TransportChoice = { transport: 'ssh2', reason: undefined };
   for (const target of targets) {
     choice = chooseTransport(target, setting, await readTransportFacts(target, config));
     if (choice.reason !== undefined) return choice;

@@ -67,7 +67,13 @@ export function sshConnector(
     signal: AbortSignal,
   ): Promise<Connection> => {
     const options = config();
-    const resolve = (alias: string): ReturnType<typeof resolveHost> => resolveHost(alias, options);
+    // Each name is asked about once: the way is looked at before it is gone.
+    const asked = new Map<string, ReturnType<typeof resolveHost>>();
+    const resolve = (alias: string): ReturnType<typeof resolveHost> => {
+      const answer = asked.get(alias) ?? resolveHost(alias, options);
+      asked.set(alias, answer);
+      return answer;
+    };
     const target = await report.step(
       'Read the ssh configuration',
       () => resolve(node.host),

@@ -19,6 +19,11 @@ export interface Node {
   readonly group?: string;
 }
 
+/** A node that changes only after its name is typed. */
+export function isProduction(node: Pick<Node, 'labels'>): boolean {
+  return node.labels.includes('production');
+}
+
 /** Why a node cannot be used: `code` as in `UserError`, `message` one sentence, `hint` the next step. */
 export interface NodeFailure {
   readonly code: string;

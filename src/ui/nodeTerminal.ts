@@ -3,7 +3,7 @@
 import * as vscode from 'vscode';
 import { toDisplay } from '../base/displayText.ts';
 import { runTerminalCommand } from '../debug/runTerminal.ts';
-import type { Node, NodeAccess } from '../remote/node.ts';
+import { isProduction, type Node, type NodeAccess } from '../remote/node.ts';
 import type { RemoteCommand } from '../remote/shell.ts';
 import type { RunRecord } from '../run/runRecord.ts';
 import { TerminalSession } from './terminalSession.ts';
@@ -26,9 +26,9 @@ function show(
   title: string,
   command: RemoteCommand | undefined,
 ): void {
-  const isProduction = node.labels.includes('production');
-  const name = isProduction ? `${title} (production)` : title;
-  const color = isProduction ? new vscode.ThemeColor('terminal.ansiRed') : undefined;
+  const isOfProduction = isProduction(node);
+  const name = isOfProduction ? `${title} (production)` : title;
+  const color = isOfProduction ? new vscode.ThemeColor('terminal.ansiRed') : undefined;
   const iconPath = new vscode.ThemeIcon('remote');
   const pty = pseudoterminal(access, node, command);
   vscode.window.createTerminal({ name, pty, iconPath, color, isTransient: true }).show();

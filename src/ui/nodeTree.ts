@@ -7,7 +7,7 @@ import { formatTime, type EpochMs } from '../base/time.ts';
 import { describeClock, shortClock } from '../remote/clockText.ts';
 import type { ConnectionReport } from '../remote/connectionReport.ts';
 import { shortFailure } from '../remote/failureWords.ts';
-import type { Node, NodeFailure, NodeState } from '../remote/node.ts';
+import { isProduction, type Node, type NodeFailure, type NodeState } from '../remote/node.ts';
 import type { CommandTable } from './commands.ts';
 import {
   describeCounts,
@@ -402,10 +402,6 @@ interface FilterItem extends vscode.QuickPickItem {
 /** A half-typed `label:`, `group:"eu w` or `stat` gives way to the condition chosen for it. */
 function withoutLastWord(text: string): string {
   return text === '' || text.endsWith(' ') ? text : text.replace(/(?:\w+:)?"[^"]*$|\S+$/, '');
-}
-
-export function isProduction(node: Node): boolean {
-  return node.labels.includes('production');
 }
 
 function decorationUri(node: Node): vscode.Uri {

@@ -4,7 +4,7 @@
 import * as vscode from 'vscode';
 import { describeError, isAbort } from '../base/errors.ts';
 import { toDisplay, toDisplayLines } from '../base/displayText.ts';
-import type { Node, NodeAccess } from '../remote/node.ts';
+import { isProduction, type Node, type NodeAccess } from '../remote/node.ts';
 import { readCurrentFacts } from '../run/current.ts';
 import { planLaunch } from '../run/launchPlan.ts';
 import { preflight, summarise, type Finding } from '../run/preflight.ts';
@@ -185,7 +185,7 @@ class PreflightPanel implements vscode.Disposable {
         recordedOn: recordedOn.name,
         target: target.name,
         nodes: this.access.nodes.map((node) => node.name),
-        isProduction: target.labels.includes('production'),
+        isProduction: isProduction(target),
         summary: summarise(findings),
         rows: findings.map(toRow),
       },

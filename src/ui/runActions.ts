@@ -3,7 +3,7 @@
 import * as vscode from 'vscode';
 import { toDisplay } from '../base/displayText.ts';
 import { UserError } from '../base/errors.ts';
-import type { Node, NodeAccess } from '../remote/node.ts';
+import { isProduction, type Node, type NodeAccess } from '../remote/node.ts';
 import { describeEnd, programName, type RunHead, type RunRecord } from '../run/runRecord.ts';
 import { planLaunch, type LaunchPlan } from '../run/launchPlan.ts';
 import { findRun, findRunNear, listRuns, readRun, type ListedRun } from '../run/runStore.ts';
@@ -168,7 +168,7 @@ export async function planRun(
  * the consent.
  */
 export async function confirmStart(record: RunRecord, node: Node): Promise<boolean> {
-  if (!node.labels.includes('production')) return true;
+  if (!isProduction(node)) return true;
   const answer = await vscode.window.showInputBox({
     title: `${toDisplay(node.name, 100)} is labelled production`,
     prompt:

@@ -1,7 +1,7 @@
-// The log of remote commands of this window, with secrets masked by a key that nobody keeps.
+// The log of remote commands of this process, with secrets masked by a key that nobody keeps.
 
-import { redactArgv } from '../env/redact.ts';
-import { createRedactionKey } from '../env/redactionKey.ts';
+import { redactArgv } from './redact.ts';
+import { createRedactionKey } from './redactionKey.ts';
 import { CommandLog } from '../remote/commandLog.ts';
 
 export function maskedCommandLog(): CommandLog {
